@@ -1,0 +1,101 @@
+# Needs Python 3.11+ with pip, and make. `make` alone lists the commands. uv is used when it is on the PATH; otherwise pip
+# fetches the locked uv into .venv (a quarter of the time that pip takes, 2026-11-22), or does it all where uv cannot.
+#
+# .venv is made from requirements.lock (every file's hash is checked) when it is absent or older than the lock or
+# pyproject.toml. PYTHON=/path/to/python3.12 chooses the interpreter.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format ui lock clean
+
+BIN   := .venv/bin
+STAMP := .venv/.installed-from-lock
+
+# Console scripts carry the folder's path: a moved or copied .venv is made anew.
+ifeq ($(shell grep -sF "$(CURDIR)/.venv" $(BIN)/activate),)
+.PHONY: $(STAMP)
+endif
+
+QUIET_UV  = --quiet --python $(BIN)/python --no-deps
+QUIET_PIP = --quiet --disable-pip-version-check --no-deps --require-hashes
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## the whole job on made-up data: sandbox, sync, warehouse, marts, report (no account, no network)
+	@$(BIN)/resulthouse demo
+
+test: $(STAMP)  ## all tests but the slow ones
+	@echo '==> tests'
+	@$(BIN)/python -m pytest
+
+test-slow: $(STAMP)  ## the slow tests only
+	@echo '==> slow tests'
+	@$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)  ## style, types, and who may import whom
+	@echo '==> ruff'
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo '==> mypy'
+	@$(BIN)/mypy --strict pipelines
+	@echo '==> import-linter'
+	@$(BIN)/lint-imports
+
+format: $(STAMP)  ## let ruff format and fix what it safely can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+ui: $(STAMP)  ## Dagster's UI and schedules on http://127.0.0.1:3000
+	@$(BIN)/resulthouse ui
+
+# Locked versions stay as they are unless pyproject.toml asks for others; delete requirements.lock first to take the newest.
+# The lock holds names, versions, hashes and markers for every platform and Python >= 3.11, and no address.
+lock:  ## write requirements.lock anew from pyproject.toml (network)
+	@uv=$$(command -v uv || echo $(BIN)/uv); \
+	if ! [ -x "$$uv" ]; then echo 'make lock needs uv: put it on the PATH, or run `make lint` once, which brings it' >&2; exit 1; fi; \
+	echo '==> resolving'; \
+	"$$uv" pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
+	  --no-strip-extras --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+	@if grep -n '://' requirements.lock; then echo 'requirements.lock holds an address (above); it must not' >&2; exit 1; fi
+
+clean:  ## remove .venv and caches; ./data stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .tmp_dagster_home_* dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Sets $python to the first interpreter that runs and is new enough, or says what is missing. An installed name may be a
+# shim that does not run (pyenv), so each is tried.
+define FIND_PYTHON
+python=; for candidate in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+  echo 'Python 3.11 or newer is needed and none was found. Install one, or say where it is: make PYTHON=/path/to/python3' >&2; exit 1; \
+fi
+endef
+
+# An existing .venv whose interpreter still runs is brought up to date in place; a broken one is made anew.
+# The project itself is installed from the folder, without build isolation: its build tools come from the lock, too.
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -d .venv ] && ! grep -qsF "$(CURDIR)/.venv" $(BIN)/activate; then \
+	  echo '==> .venv was made in another folder'; rm -rf .venv; fi
+	@if [ ! -d .venv ] || ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  $(FIND_PYTHON); \
+	  echo "==> making .venv with $$("$$python" --version)"; \
+	  rm -rf .venv; \
+	  if command -v uv >/dev/null; then uv venv --quiet --seed --python "$$("$$python" -c 'import sys; print(sys.executable)')" .venv; \
+	  else "$$python" -m venv .venv || { rm -rf .venv; \
+	    echo 'python -m venv failed (above); on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }; fi; \
+	fi
+	@uv=$$(command -v uv) || { \
+	  echo '==> no uv on the PATH: taking the locked one, with pip'; \
+	  awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements.lock > .venv/uv.lock; \
+	  $(BIN)/python -m pip install $(QUIET_PIP) -r .venv/uv.lock && uv=$(BIN)/uv; }; \
+	echo '==> installing what requirements.lock names (first time: about half a minute)'; \
+	if [ -n "$$uv" ] && "$$uv" pip install $(QUIET_UV) --compile-bytecode --require-hashes -r requirements.lock; then \
+	  "$$uv" pip install $(QUIET_UV) --no-build-isolation -e .; \
+	else \
+	  echo '==> that did not work with uv: with pip, which knows your pip settings (up to two minutes)'; \
+	  $(BIN)/python -m pip install $(QUIET_PIP) -r requirements.lock \
+	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@

@@ -1,0 +1,298 @@
+"""The one door to the network: GET a JSON document, politely, within bounds, or say in one sentence why not.
+
+What an answer means is decided here; how it is read, repeated, paced and addressed is in the modules beside. Paging,
+entities and landing are not known here.
+
+Exceptions of httpx never leave this module, not even as a cause: their text holds URLs, and some providers' keys are in
+the URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from pipelines.clock import Clock
+from pipelines.errors import (
+    DeferredError,
+    FetchError,
+    GoneError,
+    HaltedError,
+    RefusedError,
+    RejectedError,
+    SettingsError,
+)
+from pipelines.extract import body, retry
+from pipelines.extract.limits import DEFAULT_LIMITS, Limits
+from pipelines.extract.ratelimit import RateLimiter
+from pipelines.extract.target import Origin, Target, host_of
+from pipelines.providers.spec import Provider, Reply
+
+_log = logging.getLogger(__name__)
+
+Transport = httpx.AsyncBaseTransport
+"""What replaces the network in tests; other rooms do not import httpx."""
+
+# At INFO and DEBUG these write every URL and header.
+_HTTPCORE = ("connection", "http11", "http2", "proxy", "socks")
+_TALKATIVE = ("httpx", "httpcore", *(f"httpcore.{name}" for name in _HTTPCORE))
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came back of one try.
+
+    `fault` says why it is no whole answer, `unread_bytes` that its body was refused before its end, `untrusted` why the
+    certificate was refused. `headers` are the harmless ones, without credentials.
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    fault: str | None = None
+    unread_bytes: int | None = None
+    untrusted: str | None = None
+    redirected_to: str = ""
+
+
+@dataclass(frozen=True)
+class _Again:
+    """One try failed in a way that may pass. `refusal` is the error when it was a whole answer of no use."""
+
+    reason: str
+    status: int | None = None
+    asked_s: float | None = None
+    refusal: RefusedError | None = None
+
+
+class HttpClient:
+    """A provider's HTTP API within one event loop (`pipelines.providers.spec.Client`); an async context manager.
+
+    `requests` counts what was sent, retries too. Requests go to the base URL's host only: redirects are not followed,
+    no proxy or netrc is taken from the environment. Raises SettingsError when base URL or a credential cannot be used.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        settings: Mapping[str, str],
+        *,
+        clock: Clock,
+        rng: random.Random,
+        limits: Limits = DEFAULT_LIMITS,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.requests = 0
+        self._provider = provider
+        self._clock = clock
+        self._rng = rng
+        self._limits = limits
+        self._transport = transport
+        self._origin = Origin(provider, settings)
+        if _address(self._origin.base, self._origin.host) is None:
+            raise SettingsError(f"{provider.name}: {provider.url_setting} is no URL")
+        self._limiter = RateLimiter(provider.rate_limit, clock)
+        self._slots = asyncio.Semaphore(provider.rate_limit.concurrency)
+        self._http: httpx.AsyncClient | None = None
+        self._has_succeeded = False
+
+    async def __aenter__(self) -> Self:
+        for name in _TALKATIVE:
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.level, logging.WARNING))
+        concurrency = self._provider.rate_limit.concurrency
+        self._http = httpx.AsyncClient(
+            headers={
+                "accept": "application/json",
+                "accept-encoding": body.ACCEPT_ENCODING,
+                "user-agent": "resulthouse",
+                **self._origin.headers,
+            },
+            timeout=httpx.Timeout(self._limits.read_s, connect=self._limits.connect_s, pool=self._limits.total_s),
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            trust_env=False,
+            follow_redirects=False,
+            transport=self._transport,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+    def remaining(self, kind: str) -> int | None:
+        """Requests left in the current rate-limit window of `kind`; None when the provider did not say."""
+        return self._limiter.remaining(kind)
+
+    async def get(
+        self,
+        path: str,
+        *,
+        params: Iterable[tuple[str, str]] = (),
+        secret_params: Iterable[tuple[str, str]] = (),
+        kind: str = "",
+    ) -> Reply:
+        """Fetch one JSON object or list. `secret_params` are sent, but appear nowhere else.
+
+        Raises HaltedError (401; 403 before anything succeeded; an untrusted certificate), RejectedError (403 later,
+        with rule `forbidden`; other 4xx; redirects), GoneError (404, 410), RefusedError (no usable document) and
+        DeferredError (tries used up, or asked to wait longer than the limit).
+        """
+        target = self._origin.target(path, params, secret_params)
+        url = _address(target.url, self._origin.host)
+        if url is None:
+            raise RejectedError(f"{target.where} is no address of this API")
+        unusable = 0
+        last = _Again("no try")
+        for tried in range(1, self._limits.tries + 1):
+            outcome = await self._try(target, url, kind)
+            if isinstance(outcome, Reply):
+                self._has_succeeded = True
+                return outcome
+            if isinstance(outcome, FetchError):
+                raise outcome
+            last = outcome
+            if last.refusal is not None:
+                unusable += 1
+                if unusable > self._limits.unusable_retries:
+                    raise last.refusal
+            wait_s = retry.wait_s(last.asked_s, tried, self._limits, self._rng)
+            if last.status == 429:
+                self._limiter.block(kind, wait_s)
+            if wait_s > self._limits.wait_s:
+                raise self._deferred_for(target, wait_s, last.status)
+            if tried < self._limits.tries:
+                _log.info("%s: %s, try %d, next in %.1f s", target.where, last.reason, tried, wait_s)
+                if last.status != 429:  # that one waits with all others of its kind
+                    await self._clock.sleep(wait_s)
+        raise DeferredError(
+            f"{target.where}: given up after {self._limits.tries} tries, the last one ended with {last.reason}",
+            status=last.status,
+        )
+
+    async def _try(self, target: Target, url: httpx.URL, kind: str) -> Reply | FetchError | _Again:
+        """Send once, as soon as the rate limit allows."""
+        while True:
+            async with self._slots:  # not held while waiting: other kinds may go on
+                wait_s = self._limiter.reserve(kind)
+                if wait_s <= 0:
+                    answer = _Answer()
+                    try:
+                        answer = await self._exchange(url)
+                    finally:
+                        self._limiter.settle(kind, answer.headers)
+                    return self._verdict(target, answer)
+            if wait_s > self._limits.wait_s:
+                return self._deferred_for(target, wait_s, None)
+            await self._clock.sleep(wait_s)
+
+    async def _exchange(self, url: httpx.URL) -> _Answer:
+        """One request and its whole answer within the total deadline; never raises what httpx raises."""
+        if self._http is None:
+            raise RuntimeError("HttpClient is used outside of its `async with`")
+        self.requests += 1
+        status: int | None = None
+        headers: Mapping[str, str] = {}
+        try:
+            async with asyncio.timeout(self._limits.total_s):
+                async with self._http.stream("GET", url) as response:
+                    status = response.status_code
+                    headers = self._harmless(response.headers)
+                    if response.is_success:
+                        return _Answer(status, headers, await body.read(response, self._limits))
+                    return _Answer(status, headers, redirected_to=response.headers.get("location", ""))
+        except TimeoutError:
+            return _Answer(status, headers, fault=f"no whole answer within {self._limits.total_s:g} s")
+        except httpx.TransportError as error:
+            return _Answer(status, headers, fault=type(error).__name__, untrusted=retry.certificate_fault(error))
+        except body.DamagedBodyError as error:
+            return _Answer(status, headers, fault=str(error))
+        except (body.UnusableBodyError, body.OversizedBodyError) as error:
+            size = error.body_bytes if isinstance(error, body.OversizedBodyError) else 0
+            return _Answer(status, headers, fault=str(error), unread_bytes=size)
+
+    def _verdict(self, target: Target, answer: _Answer) -> Reply | FetchError | _Again:
+        """What an answer means: a document, an error for good, or another try."""
+        status, where = answer.status, target.where
+        if answer.untrusted is not None:
+            return HaltedError(f"{where}: the server's certificate is not trusted: {answer.untrusted}")
+        if answer.unread_bytes is not None:
+            return self._refused(target, answer, answer.fault or "", answer.unread_bytes)
+        if answer.fault is not None or status is None:
+            return _Again(answer.fault or "no answer")
+        if retry.is_retried(status):
+            return _Again(f"status {status}", status, retry.asked_wait_s(answer.headers, self._clock.now()))
+        if 200 <= status < 300:
+            return self._reply(target, answer, status)
+        if 300 <= status < 400:
+            host = self._origin.redacted(host_of(answer.redirected_to))
+            return RejectedError(f"{where}: redirects to {host} ({status}), which is not followed", status=status)
+        if status == 401 or (status == 403 and not self._has_succeeded):
+            return HaltedError(
+                f"{self._provider.name} refused the credentials ({status}): {self._origin.refusal}", status=status
+            )
+        if status in (404, 410):
+            return GoneError(f"{where}: does not exist ({status})", status=status)
+        rejected = RejectedError(f"{where}: the request was refused ({status})", status=status)
+        if status == 403:
+            rejected.rule = "forbidden"
+        return rejected
+
+    def _reply(self, target: Target, answer: _Answer, status: int) -> Reply | _Again:
+        try:
+            document, repairs = body.document(answer.content)
+        except body.UnusableBodyError as error:
+            reason = str(error)
+            return _Again(reason, status, refusal=self._refused(target, answer, reason, len(answer.content)))
+        return Reply(
+            status=status,
+            document=document,
+            body_sha256=hashlib.sha256(answer.content).hexdigest(),
+            body_bytes=len(answer.content),
+            request_url=target.shown,
+            fetched_at=self._clock.now(),
+            headers=answer.headers,
+            repairs=repairs,
+        )
+
+    def _refused(self, target: Target, answer: _Answer, reason: str, size: int) -> RefusedError:
+        """The hash is that of the whole decoded body; there is none for a body that was not read to its end."""
+        return RefusedError(
+            f"{target.where}: no usable answer: {reason}",
+            status=answer.status,
+            body_sha256="" if answer.unread_bytes is not None else hashlib.sha256(answer.content).hexdigest(),
+            body_bytes=size,
+            content_type=answer.headers.get("content-type", ""),
+        )
+
+    def _deferred_for(self, target: Target, wait_s: float, status: int | None) -> DeferredError:
+        return DeferredError(
+            f"{target.where}: the rate limit asks to wait {wait_s:.0f} s, longer than {self._limits.wait_s:.0f} s",
+            status=status,
+        )
+
+    def _harmless(self, headers: httpx.Headers) -> dict[str, str]:
+        return {
+            name: self._origin.redacted(value)[:200]
+            for name, value in headers.items()
+            if name in ("date", "content-type", "retry-after") or name.startswith("x-ratelimit-")
+        }
+
+
+def _address(url: str, host: str) -> httpx.URL | None:
+    """The URL as httpx reads it, if that is an address of the host."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+    return address if address.raw_host == host.encode("ascii") else None

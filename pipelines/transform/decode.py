@@ -1,0 +1,39 @@
+"""Payload text -> one projected struct per payload, with DuckDB's JSON reader: one parse for all tables.
+
+A payload that is no JSON object does not fail the others: it comes back as a reject. What the reader turns into NULL silently
+(an object where a list is documented, text where a number is) is counted by `pipelines.transform.drift`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import polars as pl
+
+from pipelines.schemas.leaves import Tree, structure
+
+
+def decode(payloads: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyConnection) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split a frame with a `payload` column into (decoded, rejected).
+
+    `decoded` has the column `doc` (a struct of the tree's shape) instead of `payload`; `rejected` has the columns of `payloads` without
+    `payload`, and `rule`.
+    """
+    connection.register("payloads_to_decode", payloads)
+    try:
+        table = connection.execute(
+            "SELECT * EXCLUDE (payload), TRY(json_type(payload)) AS payload_type,"
+            " TRY(json_transform(payload, ?)) AS doc FROM payloads_to_decode",
+            [json.dumps(structure(tree))],
+        ).to_arrow_table()
+    finally:
+        connection.unregister("payloads_to_decode")
+    frame = pl.DataFrame(table)
+    is_object = pl.col("payload_type").eq_missing("OBJECT") & pl.col("doc").is_not_null()
+    decoded = frame.filter(is_object).drop("payload_type")
+    rejected = frame.filter(~is_object).select(
+        pl.exclude("doc", "payload_type"),
+        pl.when(pl.col("payload_type").is_null()).then(pl.lit("not_json")).otherwise(pl.lit("not_an_object")).alias("rule"),
+    )
+    return decoded, rejected

@@ -1,0 +1,196 @@
+"""Broken answers over real sockets: what did not arrive whole is never a document."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import json
+import socket
+import time
+
+import pytest
+
+from pipelines.errors import DeferredError, FetchError, RefusedError
+from pipelines.extract.limits import MIB, Limits
+from pipelines.providers.spec import Reply
+from tests.support.http import Script, always, client, raw, raw_server
+
+DOCUMENT = {"results": [{"result_id": "3420446318379485707", "status": 0, "check_time": n} for n in range(30)]}
+BODY = json.dumps(DOCUMENT).encode()
+TWICE = Limits(tries=2)
+
+
+async def _fetch(script: Script, limits: Limits | None = None) -> tuple[Reply, int]:
+    async with raw_server(script) as server, client(server.url, limits=limits) as http:
+        return await http.get("/x"), http.requests
+
+
+async def _error(script: Script, limits: Limits | None = None) -> tuple[FetchError, int]:
+    async with raw_server(script) as server, client(server.url, limits=limits) as http:
+        with pytest.raises(FetchError) as caught:
+            await http.get("/x")
+        return caught.value, http.requests
+
+
+def test_a_whole_answer_is_a_checked_reply() -> None:
+    packed = gzip.compress(BODY)
+    head = (
+        "Content-Type: application/json",
+        "Date: Sun, 22 Nov 2026 12:00:00 GMT",
+        "Set-Cookie: session=1",
+        "X-Acme: 1",
+    )
+    reply, requests = asyncio.run(_fetch(always(raw(packed, "Content-Encoding: gzip", *head))))
+    assert reply.document == DOCUMENT
+    assert (reply.body_sha256, reply.body_bytes) == (hashlib.sha256(BODY).hexdigest(), len(BODY))
+    assert reply.headers == {"content-type": "application/json", "date": "Sun, 22 Nov 2026 12:00:00 GMT"}
+    assert requests == 1
+
+
+def test_a_chunked_answer_is_read_to_its_last_chunk() -> None:
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:100], BODY[100:]))
+    head = raw(b"", "Transfer-Encoding: chunked", length=-1)
+    reply, _ = asyncio.run(_fetch(always(head + chunks + b"0\r\n\r\n")))
+    assert reply.document == DOCUMENT
+    error, _ = asyncio.run(_error(always(head + chunks), TWICE))
+    assert isinstance(error, DeferredError)
+
+
+def test_the_end_before_content_length_is_never_a_reply() -> None:
+    async def run() -> None:
+        for cut in range(0, len(BODY), 241):
+            error, requests = await _error(always(raw(BODY[:cut], length=len(BODY))), TWICE)
+            assert isinstance(error, DeferredError)
+            assert requests == 2
+
+    asyncio.run(run())
+
+
+def test_a_reset_in_the_middle_is_tried_again() -> None:
+    async def script(writer: asyncio.StreamWriter, turn: int) -> None:
+        if turn == 0:
+            writer.write(raw(BODY[:50], length=len(BODY)))
+            await writer.drain()
+            linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        else:
+            writer.write(raw(BODY))
+
+    reply, requests = asyncio.run(_fetch(script))
+    assert reply.document == DOCUMENT
+    assert requests == 2
+
+
+def test_a_body_that_only_the_close_ends_is_no_document_when_cut() -> None:
+    async def run() -> None:
+        reply, _ = await _fetch(always(raw(BODY, length=-1)))
+        assert reply.document == DOCUMENT
+        for cut in range(1, len(BODY), 241):
+            error, requests = await _error(always(raw(BODY[:cut], length=-1)))
+            assert isinstance(error, RefusedError)
+            assert requests == 3
+
+    asyncio.run(run())
+
+
+def test_a_truncated_gzip_body_with_a_fitting_length_is_never_a_reply() -> None:
+    packed = gzip.compress(BODY)
+
+    async def run() -> None:
+        for cut in range(1, len(packed), 31):
+            error, _ = await _error(always(raw(packed[:cut], "Content-Encoding: gzip")), TWICE)
+            assert isinstance(error, DeferredError)
+            assert "gzip" in str(error)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("where", ["head", "body"])
+def test_a_slow_drip_ends_at_the_total_deadline(where: str) -> None:
+    async def script(writer: asyncio.StreamWriter, _: int) -> None:
+        response = raw(BODY)
+        start = response.index(b"\r\n\r\n") + 4 if where == "body" else 9
+        writer.write(response[:start])
+        for byte in response[start:]:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    started = time.monotonic()
+    error, requests = asyncio.run(_error(script, Limits(read_s=0.2, total_s=0.25, tries=2)))
+    assert isinstance(error, DeferredError)
+    assert "no whole answer within 0.25 s" in str(error)
+    assert requests == 2
+    assert time.monotonic() - started < 1.5
+
+
+def test_silence_ends_at_the_read_timeout() -> None:
+    async def script(_: asyncio.StreamWriter, __: int) -> None:
+        await asyncio.sleep(5)
+
+    error, _ = asyncio.run(_error(script, Limits(read_s=0.05, tries=2)))
+    assert "ReadTimeout" in str(error)
+
+
+def test_nobody_listening_is_deferred() -> None:
+    async def run() -> FetchError:
+        async with raw_server(always(b"")) as server:
+            url = server.url
+        async with client(url) as http:
+            with pytest.raises(DeferredError) as caught:
+                await http.get("/x")
+            assert http.requests == 6
+            return caught.value
+
+    assert "ConnectError" in str(asyncio.run(run()))
+
+
+def test_a_gzip_bomb_is_stopped_and_not_asked_for_again() -> None:
+    bomb = gzip.compress(bytes(64 * MIB), 9)
+    error, requests = asyncio.run(_error(always(raw(bomb, "Content-Encoding: gzip"))))
+    assert isinstance(error, RefusedError)
+    assert error.body_bytes < 32 * MIB
+    assert requests == 1
+
+
+def test_an_announced_giant_is_refused_on_its_header() -> None:
+    error, requests = asyncio.run(_error(always(raw(b"{", length=10_000_000_000))))
+    assert isinstance(error, RefusedError)
+    assert error.body_bytes == 10_000_000_000
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html><body>Sign in, secret-word</body></html>",
+        BODY[:-1],
+        b'"secret-word"',
+        b"17",
+        b'{"errors":["secret-word"]}',
+    ],
+)
+def test_a_200_without_a_document_is_tried_twice_more_and_then_refused(content: bytes) -> None:
+    error, requests = asyncio.run(_error(always(raw(content, "Content-Type: text/html"))))
+    assert isinstance(error, RefusedError)
+    assert requests == 3
+    assert error.status == 200
+    assert error.body_sha256 == hashlib.sha256(content).hexdigest()
+    assert (error.body_bytes, error.content_type) == (len(content), "text/html")
+    assert "secret-word" not in str(error)
+
+
+def test_a_page_of_a_proxy_that_goes_away_costs_nothing() -> None:
+    async def script(writer: asyncio.StreamWriter, turn: int) -> None:
+        writer.write(raw(b"<html>one moment</html>" if turn < 2 else BODY, "Content-Type: text/html"))
+
+    reply, requests = asyncio.run(_fetch(script))
+    assert reply.document == DOCUMENT
+    assert requests == 3
+
+
+def test_a_flood_of_headers_is_bounded() -> None:
+    error, _ = asyncio.run(_error(always(raw(BODY, *(f"X-{n}: {'a' * 100}" for n in range(20_000)))), TWICE))
+    assert isinstance(error, DeferredError)
