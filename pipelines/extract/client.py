@@ -124,9 +124,7 @@ class HttpClient:
         )
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._http is not None:
             await self._http.aclose()
 
@@ -238,9 +236,7 @@ class HttpClient:
             host = self._origin.redacted(host_of(answer.redirected_to))
             return RejectedError(f"{where}: redirects to {host} ({status}), which is not followed", status=status)
         if status == 401 or (status == 403 and not self._has_succeeded):
-            return HaltedError(
-                f"{self._provider.name} refused the credentials ({status}): {self._origin.refusal}", status=status
-            )
+            return HaltedError(f"{self._provider.name} refused the credentials ({status}): {self._origin.refusal}", status=status)
         if status in (404, 410):
             return GoneError(f"{where}: does not exist ({status})", status=status)
         rejected = RejectedError(f"{where}: the request was refused ({status})", status=status)

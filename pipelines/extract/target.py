@@ -35,9 +35,7 @@ class Origin:
         self._secrets = {settings[one.name] for one in provider.settings if one.secret and settings.get(one.name)}
         self.headers = _filled(provider.auth.headers, settings)
         self.host = urlsplit(self.base).hostname or ""
-        self.refusal = "check " + (
-            " and ".join(one.name for one in provider.settings if one.secret and one.required) or "its settings"
-        )
+        self.refusal = "check " + (" and ".join(one.name for one in provider.settings if one.secret and one.required) or "its settings")
 
     def target(self, path: str, params: Iterable[tuple[str, str]], secret_params: Iterable[tuple[str, str]]) -> Target:
         """The address of `path` below the base URL. Raises RejectedError for a path that would leave it."""
@@ -48,9 +46,7 @@ class Origin:
             raise RejectedError(f"{where} is no path of this API")
         public = list(params)
         address = self.base + quote(path, safe=_PATH_SAFE)
-        return Target(
-            url=_with_query(address, [*public, *secret]), shown=self.redacted(_with_query(address, public)), where=where
-        )
+        return Target(url=_with_query(address, [*public, *secret]), shown=self.redacted(_with_query(address, public)), where=where)
 
     def redacted(self, text: str) -> str:
         """The text without any credential of ours, should a server have sent it back."""
@@ -105,10 +101,7 @@ def _filled(templates: Mapping[str, str], settings: Mapping[str, str]) -> dict[s
         if not all(settings.get(name) for name in names):
             continue
         for name in names:
-            if (
-                not (settings[name].isascii() and settings[name].isprintable())
-                or settings[name] != settings[name].strip()
-            ):
+            if not (settings[name].isascii() and settings[name].isprintable()) or settings[name] != settings[name].strip():
                 raise SettingsError(f"{name} holds a character that no credential has")
         filled[header] = template.format_map(settings)
     return filled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataframely as dy
 
-from pipelines.schemas.columns import count, instant, text
+from pipelines.schemas.columns import count, flag, instant, text
 
 
 class Syncs(dy.Schema):
@@ -96,5 +96,6 @@ class Versions(dy.Schema):
     payload_sha256 = text("Hash of the payload", required=True)
     fetched_at = instant("When it was fetched", required=True)
     finality = count("1 for a terminal version, 0 for a running one", required=True)
+    is_open = flag("True when the entity is fetched again: it runs, or may still be reviewed", required=True)
     raw_file = text("File it is in", required=True)
     state = text("loaded, superseded, rejected", required=True)

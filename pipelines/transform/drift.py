@@ -26,6 +26,10 @@ _ACCEPTED = {
 _SCALARS = frozenset({"VARCHAR", "DOUBLE", "BIGINT", "UBIGINT", "HUGEINT", "BOOLEAN"})
 
 
+_MAYBE_EMPTY = "maybe_empty_object"
+"""json_structure calls both `{}` and a list of objects and scalars "JSON": the payload itself must tell."""
+
+
 def find_drift(payloads: pl.DataFrame, decoded: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Rows (entity_id, json_pointer, kind) of what is not documented in these payloads, at most one per pointer and kind.
 
@@ -39,11 +43,18 @@ def find_drift(payloads: pl.DataFrame, decoded: pl.DataFrame, tree: Tree, *, con
     finally:
         connection.unregister("payloads_to_check")
     rows: list[tuple[str, str, str]] = []
+
+    def texts(entity_id: str) -> list[str]:
+        return payloads.filter(pl.col("entity_id") == entity_id)["payload"].to_list()
+
     for shape, ids in found:
         if shape is None:
             continue
-        seen = set(_compare(json.loads(shape), tree, ""))
-        rows += [(entity_id, pointer, kind) for pointer, kind in seen for entity_id in ids]
+        for pointer, kind in set(_compare(json.loads(shape), tree, "")):
+            unsure = kind == _MAYBE_EMPTY
+            rows += [
+                (id_, pointer, "type_change" if unsure else kind) for id_ in ids if not unsure or not _all_objects(texts(id_), pointer)
+            ]
     parts = [pl.DataFrame(rows, schema=COLUMNS, orient="row")]
     if "doc" in decoded.columns and decoded.height:
         parts += _unknown_values(decoded.select("entity_id", value=pl.col("doc")), tree, "")
@@ -55,12 +66,27 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
+def _all_objects(texts: list[str], pointer: str) -> bool:
+    """Whether every value at the pointer is an object or null."""
+    values: list[Any] = [json.loads(text) for text in texts]
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        values = [child for value in values for child in _below(value, name)]
+    return all(value is None or isinstance(value, dict) for value in values)
+
+
+def _below(value: Any, name: str) -> list[Any]:
+    if isinstance(value, dict):
+        return [value[name]] if name in value else []
+    return list(value) if isinstance(value, list) and name == "*" else []
+
+
 def _compare(shape: Any, tree: Tree, pointer: str) -> Iterator[tuple[str, str]]:
     if shape == "NULL" or isinstance(tree, Free | Headers):
         return
     if isinstance(tree, dict):
         if not isinstance(shape, dict):
-            yield pointer, "type_change"
+            yield pointer, _MAYBE_EMPTY if shape == "JSON" else "type_change"
             return
         for name, child in shape.items():
             below = f"{pointer}/{escape(name)}"

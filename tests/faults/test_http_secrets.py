@@ -131,9 +131,7 @@ def test_refused_credentials_halt_with_one_sentence_that_names_the_settings(stat
         async with client(lambda _: answer(status)) as http:
             with pytest.raises(HaltedError) as caught:
                 await http.get("/x")
-            assert str(caught.value) == (
-                f"acme refused the credentials ({status}): check ACME_API_KEY and ACME_APP_KEY"
-            )
+            assert str(caught.value) == (f"acme refused the credentials ({status}): check ACME_API_KEY and ACME_APP_KEY")
             assert http.requests == 1
 
     asyncio.run(run())

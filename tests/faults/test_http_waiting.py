@@ -52,9 +52,7 @@ def _get(handler: Handler, clock: VirtualClock | None = None, seed: int = 1, lim
     ],
 )
 @pytest.mark.parametrize("seed", range(20))
-def test_no_request_goes_out_before_the_time_that_a_429_names(
-    headers: dict[str, str], seconds: float, seed: int
-) -> None:
+def test_no_request_goes_out_before_the_time_that_a_429_names(headers: dict[str, str], seconds: float, seed: int) -> None:
     clock, times = VirtualClock(), list[float]()
     reply = _get(_timed(_in_turn(lambda: answer(429, **headers), answer), clock, times), clock, seed)
     assert reply.document == {"ok": True}
@@ -110,9 +108,7 @@ def test_troubles_that_do_not_pass_end_after_six_tries(status: int) -> None:
             with pytest.raises(DeferredError) as caught:
                 await http.get("/tests/1", params=[("from", "17")])
             assert http.requests == 6
-            assert str(caught.value) == (
-                f"acme /tests/1: given up after 6 tries, the last one ended with status {status}"
-            )
+            assert str(caught.value) == (f"acme /tests/1: given up after 6 tries, the last one ended with status {status}")
             assert caught.value.status == status
 
     asyncio.run(run())

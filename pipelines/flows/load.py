@@ -1,0 +1,243 @@
+"""Lake -> warehouse: raw files that are not in the ledger are decoded, flattened, validated, loaded and derived, a batch per transaction.
+
+No HTTP. What is loaded is decided from the lake's files and the ledger alone.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from pipelines.clock import Clock
+from pipelines.errors import LakeError
+from pipelines.lake.store import Lake, RawFile
+from pipelines.providers.spec import Endpoint, Provider
+from pipelines.schemas import FLATTENED
+from pipelines.transform.decode import decode
+from pipelines.transform.drift import COLUMNS as DRIFT_COLUMNS
+from pipelines.transform.drift import find_drift
+from pipelines.transform.validate import REJECT_COLUMNS, conform, split
+from pipelines.warehouse.connect import Connection
+from pipelines.warehouse.derive import derive
+from pipelines.warehouse.load import Loader, Source, count_ledger, loaded_files, write_ledger
+
+BATCH_BYTES = 64 * 1024 * 1024
+"""About how much JSON one transaction takes."""
+
+_ENTITY_TABLES = ("results", "runs", "sightings")
+_EXTRA = {"results": ("outcome_rank",), "runs": ("outcome_rank",)}
+_VERSION_COLUMNS = ["entity_id", "payload_sha256", "fetched_at", "finality", "is_open", "raw_file"]
+
+
+@dataclass
+class LoadReport:
+    """What a load did: versions by what became of them per provider, and files that could not be read."""
+
+    files: int = 0
+    loaded: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+
+    @property
+    def has_changed(self) -> bool:
+        """True when a file was loaded."""
+        return self.files > 0
+
+
+def load_new(
+    connection: Connection,
+    lake: Lake,
+    providers: Mapping[str, Provider],
+    clock: Clock,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> LoadReport:
+    """Load every raw file that is not in the ledger. Damaged files are reported and left out, the others go on."""
+    report = LoadReport()
+    known = loaded_files(connection)
+    files = [file for file in lake.raw_files() if file.name not in known and file.provider in providers]
+    done = 0
+    for batch in _batches(files):
+        connection.execute("BEGIN")
+        try:
+            _load_batch(connection, lake, providers, batch, clock.now(), report)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        done += len(batch)
+        progress(done, len(files))
+    return report
+
+
+def _batches(files: Sequence[RawFile]) -> Iterator[list[RawFile]]:
+    batch: list[RawFile] = []
+    size = 0
+    for file in files:
+        # zstd leaves about a tenth of JSON; the exact size is in the file's footer, but this need not be exact
+        weight = file.bytes * 10
+        if batch and size + weight > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += weight
+    if batch:
+        yield batch
+
+
+def _load_batch(
+    connection: Connection,
+    lake: Lake,
+    providers: Mapping[str, Provider],
+    batch: Sequence[RawFile],
+    now: datetime,
+    report: LoadReport,
+) -> None:
+    loader = Loader(connection)
+    ledger: list[dict[str, object]] = []
+    by_endpoint: dict[tuple[str, str], list[pl.DataFrame]] = {}
+    for file in batch:
+        try:
+            frame = pl.DataFrame(lake.read_raw(file))
+        except LakeError as error:
+            report.damaged.append(str(error))
+            continue
+        by_endpoint.setdefault((file.provider, file.endpoint), []).append(frame.with_columns(raw_file=pl.lit(file.name)))
+        ledger.append(
+            {
+                "load_id": uuid.uuid4().hex,
+                "provider": file.provider,
+                "endpoint": file.endpoint,
+                "raw_file": file.name,
+                "payloads": frame.height,
+                "loaded_at": now,
+            }
+        )
+    for (provider_name, endpoint_name), frames in by_endpoint.items():
+        provider = providers[provider_name]
+        try:
+            endpoint = provider.endpoint(endpoint_name)
+        except KeyError:
+            report.damaged.append(f"{provider_name}: the lake holds an endpoint {endpoint_name!r} that is not known.")
+            ledger = [row for row in ledger if (row["provider"], row["endpoint"]) != (provider_name, endpoint_name)]
+            continue
+        _load_endpoint(loader, provider, endpoint, pl.concat(frames, how="diagonal"), report)
+    if ledger:
+        write_ledger(connection, pl.DataFrame(ledger, schema_overrides={"loaded_at": pl.Datetime("us", "UTC")}))
+        derive(connection)
+        count_ledger(connection)
+        report.files += len(ledger)
+
+
+def _load_endpoint(loader: Loader, provider: Provider, endpoint: Endpoint, payloads: pl.DataFrame, report: LoadReport) -> None:
+    """Load all versions of one endpoint, oldest first, in rounds that hold each entity once."""
+    source = Source(provider.name, endpoint.name, endpoint.is_summary, endpoint.keeps_history)
+    ranked = payloads.sort("fetched_at", "payload_sha256").with_columns(
+        round=pl.int_range(pl.len()).over("entity_id"), fetched_at=pl.col("fetched_at").cast(pl.Datetime("us", "UTC"))
+    )
+    for number in range(int(ranked["round"].max() or 0) + 1):  # type: ignore[arg-type]
+        _load_round(loader, provider, source, endpoint, ranked.filter(pl.col("round") == number).drop("round"), report)
+
+
+def _load_round(loader: Loader, provider: Provider, source: Source, endpoint: Endpoint, payloads: pl.DataFrame, report: LoadReport) -> None:
+    connection = loader.connection
+    narrow = payloads.select("entity_id", "parent_id", "fetched_at", "window_date", "payload")
+    decoded, undecoded = decode(narrow, endpoint.tree, connection=connection)
+    frames, row_rejects = flatten(endpoint, decoded)
+    drift = find_drift(narrow, decoded, endpoint.tree, connection=connection)
+    if "drift" in frames:  # what only the flatten can see
+        drift = pl.concat([drift, frames.pop("drift").select(list(DRIFT_COLUMNS))]).unique(maintain_order=True)
+    if "repairs" in payloads.columns:
+        drift = pl.concat([drift, _repairs(payloads)])
+
+    state = pl.col("state") if "state" in payloads.columns else pl.lit(None, dtype=pl.String)
+    versions = payloads.select(
+        "entity_id", "payload_sha256", "fetched_at", "raw_file", is_open=state.is_in(["open", "review"]).fill_null(value=False)
+    )
+    told = pl.concat([frames[name].select("entity_id") for name in _ENTITY_TABLES if name in frames]).unique()
+    finality = pl.concat(
+        [frames[name].select("entity_id", "is_terminal") for name in ("results", "runs") if name in frames]
+        or [pl.DataFrame(schema={"entity_id": pl.String, "is_terminal": pl.Boolean})]
+    )
+    finality = finality.group_by("entity_id").agg(finality=pl.col("is_terminal").all().cast(pl.Int64))
+    versions = versions.join(finality, on="entity_id", how="left").with_columns(pl.col("finality").fill_null(1))
+    good = versions.join(told, on="entity_id", how="semi").select(_VERSION_COLUMNS)
+    bad = versions.join(told, on="entity_id", how="anti").select(_VERSION_COLUMNS)
+    loader.load_round(source, good, frames, drift)
+    loader.reject_versions(source, bad)
+    if bad.height or row_rejects.height:
+        loader.reject(source, _payload_rejects(bad, undecoded, row_rejects, provider, endpoint), "payload")
+        loader.reject(source, row_rejects.join(good, on="entity_id", how="inner").drop("finality", "is_open"), "row")
+    name = provider.name
+    report.loaded[name] = report.loaded.get(name, 0) + good.height
+    report.rejected[name] = report.rejected.get(name, 0) + bad.height
+
+
+def flatten(endpoint: Endpoint, decoded: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """An endpoint's frames, validated: (good frames by table, rejects with entity_id, json_pointer, rule, error).
+
+    Child rows without a parent row are rejects too. There is a frame for at least one of results, runs, sightings.
+    """
+    rejects: list[pl.DataFrame] = [pl.DataFrame(schema=REJECT_COLUMNS)]
+    good: dict[str, pl.DataFrame] = {}
+    for name, frame in (endpoint.flatten(decoded) if decoded.height else {}).items():
+        if name == "drift":
+            good[name] = frame
+        elif name in FLATTENED:
+            table = FLATTENED[name]
+            good[name], bad = split(conform(frame, table, _EXTRA.get(name, ())), table)
+            rejects.append(bad)
+    for name, frame in good.items():
+        owner = FLATTENED[name].owner if name in FLATTENED else None
+        if owner is None:
+            continue
+        parents = good.get("results" if owner == "result_key" else "runs")
+        keys = parents.select(owner) if parents is not None else pl.DataFrame(schema={owner: pl.Int64})
+        orphans = frame.join(keys, on=owner, how="anti")
+        if orphans.height:
+            rejects.append(
+                orphans.select(
+                    "entity_id",
+                    json_pointer=pl.lit(f"/{name}"),
+                    rule=pl.lit("no_parent"),
+                    error=pl.lit(f"core.{name}: no parent"),
+                ).unique()
+            )
+            good[name] = frame.join(keys, on=owner, how="semi")
+    if not any(name in good for name in _ENTITY_TABLES):
+        good["sightings"] = conform(pl.DataFrame(schema={"entity_id": pl.String}), FLATTENED["sightings"])
+    return good, pl.concat(rejects)
+
+
+def _repairs(payloads: pl.DataFrame) -> pl.DataFrame:
+    repaired = payloads.filter(pl.col("repairs").is_not_null())
+    return repaired.select(
+        "entity_id",
+        pl.lit("").alias("json_pointer"),
+        pl.concat_str(pl.lit("repaired: "), pl.col("repairs")).alias("kind"),
+    )
+
+
+def _payload_rejects(
+    bad: pl.DataFrame, undecoded: pl.DataFrame, rows: pl.DataFrame, provider: Provider, endpoint: Endpoint
+) -> pl.DataFrame:
+    """Why versions gave no entity row: they do not decode, or every entity row broke a rule."""
+    why = pl.concat(
+        [
+            undecoded.select("entity_id", json_pointer=pl.lit(""), rule="rule", error=pl.lit("the payload is no JSON object")),
+            rows,
+        ]
+    )
+    place = f"{provider.name} {endpoint.name}"
+    return (
+        bad.drop("finality", "is_open")
+        .join(why, on="entity_id", how="left")
+        .with_columns(
+            pl.col("json_pointer").fill_null(""),
+            pl.col("rule").fill_null("no_entity_row"),
+            pl.format("{}: {}", pl.lit(place), pl.col("error").fill_null("the payload gives no result or run")).alias("error"),
+        )
+    )

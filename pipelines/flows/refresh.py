@@ -1,0 +1,132 @@
+"""Lake -> published warehouse: opens or rebuilds the work file, loads what is new, rebuilds the marts, publishes.
+
+The work file is disposable: one that cannot be opened, is of another format, or was loaded from another lake is rebuilt from the lake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.clock import Clock
+from pipelines.errors import WarehouseError
+from pipelines.flows.load import LoadReport, load_new
+from pipelines.lake.history import read_history
+from pipelines.lake.store import Lake
+from pipelines.providers.spec import Provider
+from pipelines.schemas.marts import MARTS
+from pipelines.settings import Settings
+from pipelines.warehouse import ddl
+from pipelines.warehouse.books import write_books, write_gaps
+from pipelines.warehouse.connect import Connection, DuckError, open_work, writer_lock
+from pipelines.warehouse.load import loaded_files
+from pipelines.warehouse.marts import build_marts
+from pipelines.warehouse.publish import checkpoint, publish
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class RefreshReport:
+    """What a refresh did. `rows` counts every core and marts table."""
+
+    load: LoadReport
+    published: bool = False
+    bytes: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+def work_path(settings: Settings) -> Path:
+    """The loader's own file, beside which nobody reads."""
+    return settings.home / "work" / "warehouse.duckdb"
+
+
+def refresh(
+    settings: Settings,
+    providers: Mapping[str, Provider],
+    clock: Clock,
+    *,
+    rebuild: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> RefreshReport:
+    """Bring the published warehouse up to date with the lake. Publishes only when something changed.
+
+    Raises BusyError when another run holds the writer's place for 10 minutes, WarehouseError when the file cannot be written.
+    """
+    lake = Lake(settings.lake)
+    with writer_lock(settings.home):
+        work = work_path(settings)
+        if rebuild:
+            _throw_away(work)
+        connection = _open(work, lake)
+        try:
+            refused = [pl.DataFrame(lake.refused(name)) for name in providers]
+            booked = write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
+            load = load_new(connection, lake, providers, clock, progress)
+            is_first = not settings.warehouse.exists()
+            report = RefreshReport(load)
+            if rebuild or is_first or load.has_changed or booked or not _has_marts(connection):
+                write_gaps(connection, _gaps(settings, lake, providers, clock))
+                build_marts(connection)
+                ddl.write_dictionary(connection, MARTS.values())
+                report.rows = _row_counts(connection)
+                checkpoint(connection, work)
+                report.bytes = publish(work, settings.warehouse, settings.publish_mode)
+                report.published = True
+            else:
+                report.rows = _row_counts(connection)
+        except DuckError as error:
+            raise WarehouseError(f"The warehouse could not be loaded: {str(error).splitlines()[0]}") from error
+        finally:
+            connection.close()
+    return report
+
+
+def _open(work: Path, lake: Lake) -> Connection:
+    if work.exists():
+        try:
+            connection = open_work(work)
+        except WarehouseError:
+            _throw_away(work)
+        else:
+            # a ledger that names files the lake does not hold was loaded from another lake
+            if ddl.is_current_format(connection) and loaded_files(connection) <= {f.name for f in lake.raw_files()}:
+                return connection
+            connection.close()
+            _throw_away(work)
+    connection = open_work(work)
+    ddl.create_all(connection)
+    return connection
+
+
+def _gaps(settings: Settings, lake: Lake, providers: Mapping[str, Provider], clock: Clock) -> pl.DataFrame:
+    """Spans that no window covers, between the first and the last covered instant of each scope."""
+    rows = [
+        (provider.name, coverage.scope, start, end)
+        for provider in providers.values()
+        for coverage in read_history(lake, provider, clock.now(), settings.review, lambda run: None).coverage()
+        for start, end in coverage.holes
+    ]
+    instant = pl.Datetime("us", "UTC")
+    columns = pl.Schema([("provider", pl.String()), ("test_id", pl.String()), ("gap_start_at", instant), ("gap_end_at", instant)])
+    return pl.DataFrame(rows, schema=columns, orient="row").unique(["provider", "test_id", "gap_start_at"], maintain_order=True)
+
+
+def _throw_away(work: Path) -> None:
+    for path in (work, work.with_name(work.name + ".wal")):
+        path.unlink(missing_ok=True)
+
+
+def _has_marts(connection: Connection) -> bool:
+    row = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'marts'").fetchone()
+    return row is not None and row[0] > 0
+
+
+def _row_counts(connection: Connection) -> dict[str, int]:
+    tables = connection.execute(
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_schema IN ('core', 'marts', 'meta') ORDER BY 1"
+    ).fetchall()
+    return {name: int((connection.execute(f"SELECT count(*) FROM {name}").fetchone() or (0,))[0]) for (name,) in tables}  # noqa: S608 - names from the catalogue

@@ -1,0 +1,135 @@
+"""One Parquet file of the lake: content-addressed, written atomically, private to its owner, verified by its name.
+
+A file is `<sync_id>-<first 16 hex of the SHA-256 of its bytes>.parquet`. What is half written lies in a hidden `.tmp-…`
+file that no reader looks at. Folders and columns are the matter of `store`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.errors import LakeError
+
+TEMPORARY_PREFIX = ".tmp-"
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*-(?P<hash>[0-9a-f]{16})\.parquet")
+_SYNC_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def write_rows(folder: Path, sync_id: str, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> str:
+    """Write rows (dicts by column name; a missing column is NULL) as one file and return its name. Raises LakeError."""
+    if not _SYNC_ID.fullmatch(sync_id):
+        raise LakeError(f"{sync_id!r} is no sync id: letters, digits, '_', '.', '-' only")
+    columns = {field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in schema}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd", store_schema=True)
+    data = memoryview(sink.getvalue())
+    name = f"{sync_id}-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+    write_bytes(folder / name, data)
+    return name
+
+
+def write_bytes(path: Path, data: bytes | memoryview, *, is_once: bool = False) -> None:
+    """Put a whole file in place or nothing: temporary file beside it, fsync, rename, fsync of the folder.
+
+    With `is_once` an existing file stays as it is and FileExistsError is raised.
+    """
+    make_folder(path.parent)
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_once:
+            os.link(temporary, path)
+        else:
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents, each 0700, whatever the umask."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        _sync_folder(each.parent)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether the file's name has the form of a lake file."""
+    return _NAME.fullmatch(path.name) is not None
+
+
+def verify(path: Path) -> bool:
+    """Whether the file's name fits its bytes; False also for a name of another form and a file that is gone."""
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        return False
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16] == match["hash"]
+    except OSError:
+        return False
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema`, in its order and types, NULL where the file lacks one. Not verified. LakeError."""
+    try:
+        with pq.ParquetFile(path) as file:
+            there = set(file.schema_arrow.names)
+            present = [name for name in schema.names if name in there]
+            table = file.read(columns=present)
+        columns = [
+            table[field.name].cast(field.type) if field.name in present else pa.nulls(table.num_rows, field.type) for field in schema
+        ]
+    except (OSError, pa.ArrowException) as error:
+        raise LakeError(f"lake file {path.name} cannot be read: {type(error).__name__}") from None
+    return pa.table(columns, schema=schema)
+
+
+def find(folder: Path) -> Iterator[Path]:
+    """Every Parquet file below a folder, sorted by path; hidden files and folders are not looked at."""
+    if not folder.is_dir():
+        return
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from find(entry)
+        elif entry.suffix == ".parquet":
+            yield entry
+
+
+def clean(folder: Path, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> int:
+    """Remove temporary files that an interrupted writer left; younger ones may be another run's. Returns how many."""
+    count = 0
+    for path in folder.rglob(f"{TEMPORARY_PREFIX}*") if folder.is_dir() else ():
+        if path.stat().st_mtime < (now - older_than).timestamp():
+            path.unlink(missing_ok=True)
+            count += 1
+    return count
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,368 @@
+"""What a crawl may ask the lake (`spec.History`), read once from its small columns: no warehouse, no network.
+
+Rows of `refused` by rule: `gone` and `stale_running` close an entity. `unfetched` closes it when it was written 7 days
+or more after the entity was first seen; before that, and for every other rule, the row is a failed try and the entity
+stays due.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from pipelines import jsontext
+from pipelines.errors import LakeError
+from pipelines.lake import files
+from pipelines.lake.store import RAW, Lake, RawFile
+from pipelines.providers.spec import Known, Provider, State
+
+EVERY_SYNC_FOR = timedelta(hours=24)
+GIVE_UP_AFTER = timedelta(days=7)
+_PLAUSIBLE_FROM = datetime(2010, 1, 1, tzinfo=UTC)
+_SMALL = pa.schema(
+    [RAW.field(name) for name in ("entity_id", "parent_id", "window_date", "fetched_at", "payload_sha256", "state", "event_at")]
+)
+_PAYLOADS = pa.schema([RAW.field(name) for name in ("entity_id", "payload", "payload_sha256")])
+
+Span = tuple[datetime, datetime]
+_Key = tuple[str, str]  # endpoint, entity id
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What of one scope is covered: from the first to the last covered instant, without the holes."""
+
+    endpoint: str
+    scope: str
+    from_at: datetime
+    to_at: datetime
+    holes: tuple[Span, ...]
+
+
+@dataclass
+class _Landed:
+    """What raw files say of the entities of one endpoint, by entity id."""
+
+    known: dict[str, Known] = field(default_factory=dict)
+    shas: dict[str, str] = field(default_factory=dict)
+    dates: dict[str, date | None] = field(default_factory=dict)
+
+
+@dataclass
+class _Failure:
+    """What `refused` says of one entity since its last landing."""
+
+    parent_id: str | None
+    event_at: datetime | None
+    first_at: datetime
+    last_at: datetime
+    is_closed: bool = False
+
+
+@dataclass
+class LakeHistory:
+    """Implements `spec.History` for one provider at one instant; made by `read_history`."""
+
+    now: datetime
+    review: timedelta
+    tokens: Callable[[str], str | None]
+    damaged: list[str] = field(default_factory=list)
+    """Raw files that are unreadable or foreign; they count as missing, so what they covered is fetched again."""
+    _landed: dict[str, _Landed] = field(default_factory=dict)
+    _versions: dict[str, int] = field(default_factory=dict)
+    _spans: dict[_Key, list[Span]] = field(default_factory=dict)
+    _tracked: dict[_Key, datetime] = field(default_factory=dict)
+    _failures: dict[_Key, _Failure] = field(default_factory=dict)
+    _is_first_today: bool = True
+
+    # --- coverage ------------------------------------------------------------------------------------------
+
+    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
+        """The end of the scope's contiguous coverage, or None when nothing was ever covered."""
+        spans = self._spans.get((endpoint, scope))
+        return spans[0][1] if spans else None
+
+    def holes(self, endpoint: str, scope: str) -> Sequence[Span]:
+        """Uncovered spans between the first and the last covered instant."""
+        spans = self._spans.get((endpoint, scope), [])
+        return [(before[1], after[0]) for before, after in pairwise(spans)]
+
+    def coverage(self) -> list[Coverage]:
+        """Every covered scope, sorted by endpoint and scope."""
+        return [
+            Coverage(endpoint, scope, spans[0][0], spans[-1][1], tuple(self.holes(endpoint, scope)))
+            for (endpoint, scope), spans in sorted(self._spans.items())
+        ]
+
+    # --- entities ------------------------------------------------------------------------------------------
+
+    def landed(self, endpoint: str) -> Mapping[str, Known]:
+        """Entities of the endpoint with a landed version, by entity id."""
+        return self._of(endpoint).known
+
+    def last_sha(self, endpoint: str, entity_id: str) -> str | None:
+        """`payload_sha256` of the entity's last landed version: what equals it is not landed again."""
+        return self._of(endpoint).shas.get(entity_id)
+
+    def window_date(self, endpoint: str, entity_id: str) -> date | None:
+        """The date fixed at the entity's first landing; None for `date=unknown` and for what never landed."""
+        return self._of(endpoint).dates.get(entity_id)
+
+    def due(self, endpoint: str) -> Sequence[Known]:
+        """Entities to fetch again now, oldest first."""
+        due = [known for known in self._open(endpoint) if self._is_due_now(known)]
+        return sorted(due, key=lambda known: (_age_from(known, self.now), known.entity_id))
+
+    def is_closed(self, endpoint: str, entity_id: str) -> bool:
+        """Gone, stale or unfetched for good: not to be fetched any more."""
+        failure = self._failures.get((endpoint, entity_id))
+        return failure is not None and failure.is_closed
+
+    def read_token(self, entity_id: str) -> str | None:
+        """The private read token of a tracked run, if one was given."""
+        return self.tokens(entity_id)
+
+    def stale(self) -> list[Known]:
+        """Entities still open after 7 days: the caller writes a `stale_running` row into `refused` for each."""
+        return [
+            known
+            for endpoint in sorted(self._landed)
+            for known in self._of(endpoint).known.values()
+            if known.state == "open" and not self._is_closed(known) and self._age(known) >= GIVE_UP_AFTER
+        ]
+
+    def overdue(self) -> list[Known]:
+        """Entities that never landed within 7 days: the caller writes an `unfetched` row into `refused` for each."""
+        return [known for known in self._waiting() if self.now - self._first_seen(known) >= GIVE_UP_AFTER]
+
+    def counts(self) -> Mapping[str, int]:
+        """Landed payload versions by endpoint."""
+        return dict(self._versions)
+
+    def open_count(self) -> int:
+        """Entities that will be fetched again, now or later."""
+        endpoints = {*self._landed, *(endpoint for endpoint, _ in (*self._tracked, *self._failures))}
+        return sum(1 for endpoint in endpoints for _ in self._open(endpoint))
+
+    # --- rules ---------------------------------------------------------------------------------------------
+
+    def _of(self, endpoint: str) -> _Landed:
+        return self._landed.get(endpoint) or _Landed()
+
+    def _open(self, endpoint: str) -> Iterator[Known]:
+        for known in self._of(endpoint).known.values():
+            limit = {"open": GIVE_UP_AFTER, "review": self.review}.get(known.state)
+            if limit is not None and self._age(known) < limit and not self._is_closed(known):
+                yield known
+        for known in self._waiting():
+            if known.endpoint == endpoint and self.now - self._first_seen(known) < GIVE_UP_AFTER:
+                yield known
+
+    def _is_due_now(self, known: Known) -> bool:
+        if known.first_landed_at is None or self._age(known) < EVERY_SYNC_FOR or self._is_first_today:
+            return True
+        failure = self._failures.get((known.endpoint, known.entity_id))
+        return failure is not None and self.now - failure.first_at < GIVE_UP_AFTER
+
+    def _waiting(self) -> list[Known]:
+        """Never landed, not closed: tracked runs and failed fetches."""
+        waiting: list[Known] = []
+        for key in sorted({*self._tracked, *self._failures}):
+            endpoint, entity_id = key
+            failure = self._failures.get(key)
+            if not entity_id or entity_id in self._of(endpoint).known or (failure and failure.is_closed):
+                continue
+            if key not in self._tracked and self._is_covered_since(key, failure):
+                continue
+            waiting.append(
+                Known(
+                    endpoint=endpoint,
+                    entity_id=entity_id,
+                    parent_id=failure.parent_id if failure else None,
+                    state="open",
+                    event_at=failure.event_at if failure else None,
+                    first_landed_at=None,
+                    last_landed_at=None,
+                    last_polled_at=failure.last_at if failure else None,
+                )
+            )
+        return waiting
+
+    def _is_covered_since(self, key: _Key, failure: _Failure | None) -> bool:
+        """A list that failed is named by its scope; a later covered window of that scope makes it good."""
+        spans = self._spans.get(key)
+        return bool(spans and failure and spans[-1][1] > failure.last_at)
+
+    def _first_seen(self, known: Known) -> datetime:
+        key = (known.endpoint, known.entity_id)
+        failure = self._failures.get(key)
+        seen = [self._tracked.get(key), failure.first_at if failure else None]
+        return min(instant for instant in seen if instant is not None)
+
+    def _is_closed(self, known: Known) -> bool:
+        return self.is_closed(known.endpoint, known.entity_id)
+
+    def _age(self, known: Known) -> timedelta:
+        return self.now - _age_from(known, self.now)
+
+
+def read_history(
+    lake: Lake,
+    provider: Provider,
+    now: datetime,
+    review: timedelta,
+    tokens: Callable[[str], str | None],
+    *,
+    ignore: Collection[str] = (),
+) -> LakeHistory:
+    """Read what the lake knows of a provider.
+
+    `review` is how long an `unresolved` stays open, `tokens` gives the read token of a run, `ignore` names raw files
+    (below `raw/`) to treat as missing, because a reader found them damaged.
+    """
+    history = LakeHistory(now, review, tokens)
+    present = _read_raw(history, lake, provider, frozenset(ignore))
+    _read_tracked(history, lake, provider)
+    _read_refused(history, lake, provider)
+    for endpoint in provider.endpoints:
+        spans: dict[str, list[Span]] = {}
+        for row in lake.windows(provider.name, endpoint.name).to_pylist():
+            if all(name in present for name in row["files"] or ()):
+                spans.setdefault(row["scope"], []).append((row["from_at"], row["to_at"]))
+        for scope, each in spans.items():
+            history._spans[endpoint.name, scope] = _merged(each)
+    today = now.astimezone(UTC).date()
+    history._is_first_today = all(
+        started_at.astimezone(UTC).date() != today or started_at >= now
+        for started_at in lake.syncs(provider.name)["started_at"].to_pylist()
+    )
+    return history
+
+
+def _read_raw(history: LakeHistory, lake: Lake, provider: Provider, ignore: frozenset[str]) -> set[str]:
+    """Fill what has landed. Returns the names of the files that are there, with and without their folder."""
+    present: set[str] = set()
+    frames: dict[str, list[pl.DataFrame]] = {}
+    readable: list[RawFile] = []
+    for file in lake.raw_files(provider.name):
+        if file.name in ignore:
+            continue
+        try:
+            table = files.read_table(file.path, _SMALL) if files.is_ours(file.path) else None
+        except LakeError:
+            table = None
+        if table is None:
+            history.damaged.append(file.name)
+            continue
+        present |= {file.name, file.path.name}
+        frame = pl.DataFrame(pl.from_arrow(table)).with_columns(file=pl.lit(len(readable)))
+        frames.setdefault(file.endpoint, []).append(frame)
+        readable.append(file)
+    rules = {endpoint.name: endpoint.state for endpoint in provider.endpoints}
+    for name, parts in frames.items():
+        versions = pl.concat(parts)
+        history._versions[name] = versions.height
+        history._landed[name] = _landed(name, _entities(versions), readable, rules.get(name))
+    return present
+
+
+def _entities(versions: pl.DataFrame) -> pl.DataFrame:
+    """One row per entity: what its first and its last version say."""
+    return (
+        versions.sort("fetched_at", maintain_order=True)
+        .group_by("entity_id", maintain_order=True)
+        .agg(
+            pl.col("parent_id").drop_nulls().last(),
+            pl.col("window_date").first(),
+            pl.col("fetched_at").first().alias("first_at"),
+            pl.col("fetched_at").last().alias("last_at"),
+            pl.col("payload_sha256").last(),
+            pl.when((pl.col("state") == "final").any()).then(pl.lit("final")).otherwise(pl.col("state").last()).alias("state"),
+            pl.col("event_at").drop_nulls().first(),
+            pl.col("file").last(),
+        )
+    )  # fmt: skip
+
+
+def _landed(endpoint: str, entities: pl.DataFrame, readable: list[RawFile], rule: Callable[[Any], State] | None) -> _Landed:
+    ids = entities["entity_id"].to_list()
+    derived: dict[str, State] = {}
+    for (index,), group in entities.filter(pl.col("state").is_null()).group_by("file"):
+        if rule is not None:  # a file of others has no `state`: ask the endpoint's own rule, for last versions only
+            payloads: list[dict[str, Any]] = []
+            wanted = dict(group.select("entity_id", "payload_sha256").iter_rows())
+            with contextlib.suppress(LakeError):  # damaged in its payloads: the loader says so
+                payloads = files.read_table(readable[index].path, _PAYLOADS).to_pylist()
+            for row in payloads:
+                if wanted.get(row["entity_id"]) == row["payload_sha256"]:
+                    derived[row["entity_id"]] = _state(rule, row["payload"])
+    columns = (entities[name].to_list() for name in ("entity_id", "parent_id", "state", "event_at", "first_at", "last_at"))
+    return _Landed(
+        known={
+            entity_id: Known(
+                endpoint, entity_id, parent_id, state or derived.get(entity_id, "final"), event_at, first_at, last_at, last_at
+            )
+            for entity_id, parent_id, state, event_at, first_at, last_at in zip(*columns, strict=True)
+        },
+        shas=dict(zip(ids, entities["payload_sha256"].to_list(), strict=True)),
+        dates=dict(zip(ids, entities["window_date"].to_list(), strict=True)),
+    )  # fmt: skip
+
+
+def _state(rule: Callable[[Any], State], payload: str) -> State:
+    try:
+        return rule(jsontext.parse(payload.encode())[0])
+    except (jsontext.JsonError, LookupError, TypeError, AttributeError, ValueError):
+        return "final"
+
+
+def _read_tracked(history: LakeHistory, lake: Lake, provider: Provider) -> None:
+    for row in lake.tracked(provider.name).to_pylist():
+        key = (row["endpoint"], row["entity_id"])
+        history._tracked[key] = min(row["first_seen_at"], history._tracked.get(key, row["first_seen_at"]))
+
+
+def _read_refused(history: LakeHistory, lake: Lake, provider: Provider) -> None:
+    """Keep what came after the entity's last landing: a good version makes earlier failures good."""
+    for row in sorted(lake.refused(provider.name).to_pylist(), key=lambda row: row["seen_at"]):
+        key = (row["endpoint"], row["entity_id"])
+        known = history.landed(key[0]).get(key[1])
+        seen_at = row["seen_at"]
+        if known is not None and known.last_landed_at is not None and seen_at < known.last_landed_at:
+            continue
+        failure = history._failures.get(key)
+        if failure is None:
+            failure = history._failures[key] = _Failure(row["parent_id"], row["event_at"], seen_at, seen_at)
+        failure.last_at = seen_at
+        failure.parent_id, failure.event_at = failure.parent_id or row["parent_id"], failure.event_at or row["event_at"]
+        first_seen = min(failure.first_at, history._tracked.get(key, failure.first_at))
+        failure.is_closed |= row["rule"] in ("gone", "stale_running") or (
+            row["rule"] == "unfetched" and seen_at - first_seen >= GIVE_UP_AFTER
+        )
+
+
+def _age_from(known: Known, now: datetime) -> datetime:
+    """The instant an entity's age counts from: its event, unless that time is missing or not plausible."""
+    landed = known.first_landed_at or now
+    if known.event_at is None or known.event_at < _PLAUSIBLE_FROM:
+        return landed
+    return min(known.event_at, landed)
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for from_at, to_at in sorted(spans):
+        if to_at < from_at:
+            continue
+        if merged and from_at <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(to_at, merged[-1][1]))
+        else:
+            merged.append((from_at, to_at))
+    return merged

@@ -1,0 +1,206 @@
+"""Which Datadog payloads exist: tests, then list rows per test over its window; full results follow in `details.py`.
+
+Facts about paging are recorded ones (2019-12 … 2022-07): at most 150 rows, newest first; `last_timestamp_fetched` is
+the lower bound of what was read; nothing older than 60 days is listed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from pipelines import jsontext
+from pipelines.errors import DeferredError, FetchError, HaltedError
+from pipelines.providers.datadog.crawling import KINDS, Kind, Streak, from_ms_epoch, id_text, refused
+from pipelines.providers.datadog.details import Candidate, fetch_details, note
+from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, bounded
+
+PAGE_ROWS = 150
+TESTS_PER_PAGE = 100
+MAX_PAGES = 10_000
+FLOOR = timedelta(days=60)
+CHUNK = timedelta(days=1)
+
+
+@dataclass
+class _Scope:
+    """One test: what was listed of it in this crawl."""
+
+    kind: Kind
+    public_id: str
+    seen: set[str] = field(default_factory=set)
+    has_failed: bool = False
+
+
+async def discover(crawl: Crawl) -> AsyncIterator[Event]:
+    """Tests, then all list rows, then full results. Raises HaltedError when the credentials are refused."""
+    scopes: dict[str, _Scope] = {}
+    async for event in _tests(crawl, scopes):
+        yield event
+    candidates: dict[tuple[str, str], Candidate] = {}
+    async for event in bounded(_row_jobs(crawl, list(scopes.values())), crawl.concurrency):
+        if isinstance(event, Payload):
+            note(event, candidates)
+        yield event
+    async for event in fetch_details(crawl, candidates):
+        yield event
+
+
+# -------------------------------------------------------------------------------------------------------------- tests
+
+
+async def _tests(crawl: Crawl, scopes: dict[str, _Scope]) -> AsyncIterator[Event]:
+    """Definitions, page by page until a page is short; fills `scopes`. When the list fails, earlier tests go on."""
+    seen: set[str] = set()
+    for page in range(MAX_PAGES):
+        params = [("page_size", str(TESTS_PER_PAGE)), ("page_number", str(page))]
+        try:
+            reply = await crawl.client.get("/api/v1/synthetics/tests", params=params, kind="tests")
+            listed = _listed(reply, "tests", "Datadog's list of tests")
+        except HaltedError:
+            raise
+        except FetchError as error:
+            yield Missed("tests", "", error)
+            _known_scopes(crawl, scopes)
+            return
+        fresh = [test for test in listed if id_text(test.get("public_id")) not in seen]
+        for test in fresh:
+            public_id = id_text(test.get("public_id"))
+            if public_id is None:
+                yield Missed("tests", f"page {page}", refused(reply, "a Datadog test without public_id"))
+                continue
+            seen.add(public_id)
+            yield Payload("tests", public_id, test, reply, event_at=reply.fetched_at)
+            kind = KINDS.get(id_text(test.get("type")) or "")
+            if kind is not None:
+                scopes[public_id] = _Scope(kind, public_id)
+        if len(listed) < TESTS_PER_PAGE or not fresh:
+            return
+
+
+def _known_scopes(crawl: Crawl, scopes: dict[str, _Scope]) -> None:
+    for kind in KINDS.values():
+        for known in crawl.history.landed(kind.rows).values():
+            if known.parent_id is not None and known.parent_id not in scopes:
+                scopes[known.parent_id] = _Scope(kind, known.parent_id)
+
+
+# --------------------------------------------------------------------------------------------------------------- rows
+
+
+def _row_jobs(crawl: Crawl, scopes: Sequence[_Scope]) -> list[Callable[[], Awaitable[Sequence[Event]]]]:
+    """Windows of all tests in chunks, oldest chunk first; then open rows that are older than their test's window."""
+    streak = Streak()
+    missed = {known.entity_id for kind in KINDS.values() for known in crawl.history.due(kind.rows)}
+    jobs: list[tuple[bool, datetime, Callable[[], Awaitable[Sequence[Event]]]]] = []
+    windows = {scope.public_id: _window(crawl, scope) for scope in scopes}
+    for scope in scopes:
+        from_at, to_at = windows[scope.public_id]
+        while from_at < to_at:
+            until = min(from_at + CHUNK, to_at)
+            job = partial(_list_rows, crawl, scope, streak, from_at, until)
+            jobs.append((scope.public_id in missed, from_at, job))
+            from_at = until
+    again: dict[str, set[datetime]] = {}
+    by_id = {scope.public_id: scope for scope in scopes}
+    for kind in KINDS.values():
+        for known in crawl.history.due(kind.rows):
+            owner = by_id.get(known.parent_id or "")
+            if owner is None or known.event_at is None or crawl.history.is_closed(kind.rows, known.entity_id):
+                continue
+            if known.event_at < windows[owner.public_id][0]:
+                again.setdefault(owner.public_id, set()).add(known.event_at.replace(microsecond=0))
+    ordered = [job for _, _, job in sorted(jobs, key=lambda item: item[:2])]
+    for public_id, instants in again.items():
+        ordered.extend(
+            partial(_list_rows, crawl, by_id[public_id], streak, instant, instant + timedelta(seconds=1), covers=False)
+            for instant in sorted(instants)
+        )
+    return ordered
+
+
+def _window(crawl: Crawl, scope: _Scope) -> tuple[datetime, datetime]:
+    from_at, to_at = crawl.window(scope.kind.rows, scope.public_id)
+    return max(from_at, crawl.now - FLOOR), to_at
+
+
+async def _list_rows(
+    crawl: Crawl, scope: _Scope, streak: Streak, from_at: datetime, to_at: datetime, *, covers: bool = True
+) -> Sequence[Event]:
+    """One chunk of one test's rows, backwards through the pages; Covered at the end, Missed instead when it fails."""
+    if scope.has_failed or streak.is_down:
+        return []
+    events: list[Event] = []
+    try:
+        await _page_back(crawl, scope, from_at, to_at, events)
+    except HaltedError:
+        raise
+    except FetchError as error:
+        streak.add(error)
+        is_first, scope.has_failed = not scope.has_failed, True  # chunks of one test run side by side: it is told once
+        return [*events, Missed(scope.kind.rows, scope.public_id, error)] if is_first else events
+    streak.add(None)
+    if covers:
+        events.append(Covered(scope.kind.rows, scope.public_id, from_at, to_at))
+    return events
+
+
+async def _page_back(crawl: Crawl, scope: _Scope, from_at: datetime, to_at: datetime, events: list[Event]) -> None:
+    """Append the rows of [from_at, to_at] that this crawl has not seen yet.
+
+    The next page ends at the oldest row's second, rounded up: `last_timestamp_fetched` is that second rounded down, and
+    the server's own rounding of `to_ts` is not known, so the overlap is read twice and known ids are passed over.
+    """
+    from_ms, to_ms = _epoch_ms(from_at), _epoch_ms(to_at)
+    end_ms = to_ms
+    read: set[str] = set()
+    for _ in range(MAX_PAGES):
+        reply = await crawl.client.get(
+            scope.kind.path.format(scope.public_id),
+            params=[("from_ts", str(from_ms)), ("to_ts", str(end_ms))],
+            kind=scope.kind.rows,
+        )
+        rows = _listed(reply, "results", f"Datadog's results of test {scope.public_id}")
+        is_new = False
+        oldest_ms = math.inf
+        for row in rows:
+            check_ms = jsontext.as_number(row.get("check_time"))
+            oldest_ms = min(oldest_ms, math.inf if check_ms is None else check_ms)
+            result_id = id_text(row.get("result_id"))
+            if result_id is None:
+                error = refused(reply, f"a result of Datadog test {scope.public_id} without result_id")
+                events.append(Missed(scope.kind.rows, f"{scope.public_id}@{row.get('check_time')}", error))
+                continue
+            if result_id in read:
+                continue
+            read.add(result_id)
+            is_new = True
+            if result_id in scope.seen or not (check_ms is None or from_ms <= check_ms <= to_ms):
+                continue
+            scope.seen.add(result_id)
+            events.append(Payload(scope.kind.rows, result_id, row, reply, parent_id=scope.public_id, event_at=from_ms_epoch(check_ms)))
+        is_full = len(rows) >= PAGE_ROWS
+        if is_full and (not is_new or math.isinf(oldest_ms)):
+            raise DeferredError(f"Datadog test {scope.public_id}: more than {PAGE_ROWS} results in one second cannot be paged.")
+        floor_ms = jsontext.as_number(reply.document.get("last_timestamp_fetched"))
+        is_read_down = floor_ms is None or floor_ms <= from_ms
+        if not is_new or oldest_ms <= from_ms or (not is_full and is_read_down):
+            return
+        end_ms = min(end_ms, math.ceil(oldest_ms / 1000) * 1000)
+    raise DeferredError(f"Datadog test {scope.public_id}: the list of results does not end after {MAX_PAGES} pages.")
+
+
+def _listed(reply: Reply, name: str, what: str) -> list[dict[str, Any]]:
+    document = reply.document
+    items = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise refused(reply, f"{what}: the answer holds no list `{name}` of objects")
+    return items
+
+
+def _epoch_ms(instant: datetime) -> int:
+    return math.floor(instant.timestamp() * 1000)

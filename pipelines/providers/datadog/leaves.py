@@ -1,0 +1,234 @@
+"""Every documented leaf of Datadog's v1 results: type, masking class, enum values. Definitions: `leaves_config.py`.
+
+Sources: the document "Get an API test result" (v1), the vendor's v1 OpenAPI (schemas SyntheticsAPITestResultFull,
+SyntheticsBrowserTestResultFull, …ResultShort), and fields that recorded responses show although the documents leave
+them out (2019-12 … 2022-07; marked "recorded"). Failure codes are open sets in practice, so they carry no `values`.
+"""
+
+from __future__ import annotations
+
+from pipelines.providers.datadog.leaves_config import ANY, CONFIG, LISTED_TEXT, OPTIONS
+from pipelines.schemas.leaves import (
+    FLAG,
+    FREE,
+    HEADERS,
+    MASKED,
+    NUMBER,
+    RAW,
+    RAW_SCRUBBED,
+    SCRUBBED,
+    TEXT,
+    OneOf,
+    Tree,
+    enum,
+)
+
+EVENT_TYPE = enum("not_scheduled", "scheduled", "finished", "finished_with_error")
+OPEN_EVENT_TYPES = ("not_scheduled", "scheduled")
+
+TIMINGS: dict[str, Tree] = dict.fromkeys(("dns", "tcp", "ssl", "handshake", "wait", "firstByte", "download", "redirect", "total"), NUMBER)
+
+FAILURE: dict[str, Tree] = {"code": TEXT, "message": SCRUBBED}
+
+ASSERTION_RESULT: dict[str, Tree] = {  # recorded; the spelling with an underscore is the vendor's v2 model
+    "index": NUMBER,
+    "type": TEXT,
+    "operator": TEXT,
+    "property": SCRUBBED,
+    "target": ANY,
+    "expected": ANY,
+    "actual": ANY,
+    "valid": FLAG,
+    "errorMessage": SCRUBBED,
+    "error_message": SCRUBBED,
+}
+
+MULTI_STEP: dict[str, Tree] = {  # no recording exists (2026-11); the vendor's CI client and v2 model name these
+    "id": TEXT,
+    "name": SCRUBBED,
+    "subtype": TEXT,
+    "status": TEXT,
+    "passed": FLAG,
+    "skipped": FLAG,
+    "allowFailure": RAW,
+    "allow_failure": RAW,
+    "isCritical": RAW,
+    "timings": TIMINGS,
+    "assertions": [ASSERTION_RESULT],
+    "assertionResults": [ASSERTION_RESULT],
+    "assertion_results": [ASSERTION_RESULT],
+    "failure": FAILURE,
+    "request": FREE,
+    "response": FREE,
+    "httpStatusCode": RAW,
+    "responseSize": RAW,
+}
+
+CERTIFICATE: dict[str, Tree] = {
+    "cipher": TEXT,
+    "exponent": RAW,
+    "extKeyUsage": LISTED_TEXT,
+    "fingerprint": TEXT,
+    "fingerprint256": RAW,
+    "issuer": OneOf(object=dict.fromkeys(("C", "CN", "L", "O", "OU", "ST"), TEXT)),
+    "modulus": RAW,
+    "protocol": TEXT,
+    "serialNumber": TEXT,
+    "subject": OneOf(object=dict.fromkeys(("C", "CN", "L", "O", "OU", "ST", "altName"), TEXT)),
+    "validFrom": TEXT,
+    "validTo": TEXT,
+}
+
+_CHECK: dict[str, Tree] = {
+    "config": OneOf(object=CONFIG),
+    # recorded
+    "type": TEXT,
+    "subtype": TEXT,
+    "options": OneOf(object=OPTIONS),
+    "locations": OneOf(list=RAW),
+}
+
+_ENVELOPE: dict[str, Tree] = {
+    "check_time": NUMBER,
+    "check_version": RAW,
+    "probe_dc": TEXT,
+    "result_id": TEXT,
+    "status": RAW,
+    "run_type": RAW,  # recorded
+    "batch_id": TEXT,  # assumption: where a CI batch would be named; no recording
+}
+
+_SHARED_RESULT: dict[str, Tree] = {  # recorded in rows or details
+    "eventType": EVENT_TYPE,
+    "passed": FLAG,
+    "runType": RAW,
+    "tunnel": RAW,
+    "errorMessage": SCRUBBED,
+    "error": SCRUBBED,
+    "failure": FAILURE,
+    "initialResultID": TEXT,
+    "nextTryAt": RAW,
+    "mainDC": RAW,
+    "subtype": RAW,
+    "unhealthy": RAW,
+}
+
+API_ROW: dict[str, Tree] = {**_ENVELOPE, "result": {**_SHARED_RESULT, "timings": TIMINGS}}
+
+API_RESULT: dict[str, Tree] = {
+    **_ENVELOPE,
+    "check": _CHECK,
+    "result": {
+        **_SHARED_RESULT,
+        "timings": TIMINGS,
+        "cert": CERTIFICATE,
+        "httpStatusCode": NUMBER,
+        "requestHeaders": HEADERS,
+        "responseBody": SCRUBBED,
+        "responseHeaders": HEADERS,
+        "responseSize": NUMBER,
+        # recorded
+        "assertionResults": [ASSERTION_RESULT],
+        "dnsServer": RAW,
+        "resolvedIp": RAW,
+        "resolutionAttempts": FREE,
+        "enrichment": FREE,
+        "healthCheckRatio": RAW,
+        "duration": NUMBER,
+        "steps": [MULTI_STEP],
+    },
+}
+
+DEVICE: dict[str, Tree] = {
+    "id": TEXT,
+    "name": TEXT,
+    "height": RAW,
+    "width": RAW,
+    "isMobile": RAW,
+    # recorded
+    "browser": TEXT,
+    "userAgent": RAW,
+}
+
+BROWSER_ROW: dict[str, Tree] = {
+    **_ENVELOPE,
+    "device_id": TEXT,  # recorded
+    "result": {
+        **_SHARED_RESULT,
+        "device": DEVICE,
+        "deviceId": TEXT,  # recorded
+        "duration": NUMBER,
+        "errorCount": RAW,
+        "stepCountCompleted": RAW,
+        "stepCountTotal": RAW,
+        "timings": FREE,  # recorded, always null
+    },
+}
+
+BUCKET_KEY = OneOf(scalar=RAW, list=TEXT)
+"""Documented as a boolean; a key, or a list of keys, in answers of poll_results."""
+
+STEP_DEPTH = 4
+"""Levels of nested subtests that become steps (the product allows two); deeper ones stay as JSON in `attributes`."""
+
+
+def _browser_step(levels: int) -> dict[str, Tree]:
+    return {
+        "allowFailure": RAW,
+        "browserErrors": [
+            {
+                "description": SCRUBBED,
+                "name": SCRUBBED,
+                "status": RAW,
+                "type": enum("network", "js"),
+                "method": RAW,  # recorded
+            }
+        ],
+        "checkType": RAW,
+        "description": SCRUBBED,
+        "duration": NUMBER,
+        "error": SCRUBBED,
+        "failure": FAILURE,
+        "playingTab": RAW,
+        "screenshotBucketKey": BUCKET_KEY,
+        "skipped": FLAG,
+        "snapshotBucketKey": BUCKET_KEY,
+        "stepId": TEXT,
+        "subTestStepDetails": [_browser_step(levels - 1)] if levels > 1 else FREE,
+        "timeToInteractive": RAW,
+        "type": TEXT,
+        "url": SCRUBBED,
+        "value": MASKED,
+        "vitalsMetrics": [{"url": SCRUBBED, "lcp": NUMBER, "cls": NUMBER}],
+        "warnings": OneOf(list={"message": SCRUBBED, "type": enum("user_locator")}),
+        # recorded
+        "emailMessageBucketKeys": BUCKET_KEY,
+        "isCritical": RAW,
+        "publicId": RAW,
+        "rumContext": OneOf(object={"sessionId": TEXT, "applicationId": TEXT, "viewId": TEXT}),
+        "stepElementUpdates": OneOf(object={"version": RAW, "multiLocator": FREE}),
+    }
+
+
+BROWSER_RESULT: dict[str, Tree] = {
+    **_ENVELOPE,
+    "device_id": TEXT,  # recorded
+    "check": _CHECK,
+    "result": {
+        **_SHARED_RESULT,
+        "browserType": TEXT,
+        "browserVersion": RAW,
+        "device": DEVICE,
+        "duration": NUMBER,
+        "receivedEmailCount": RAW,
+        "startUrl": RAW_SCRUBBED,
+        "stepDetails": [_browser_step(STEP_DEPTH)],
+        "thumbnailsBucketKey": BUCKET_KEY,
+        "timeToInteractive": NUMBER,
+        # recorded
+        "artifactsBucketKey": BUCKET_KEY,
+        "hasArtifacts": RAW,
+        "enrichment": FREE,
+        "metadata": FREE,
+    },
+}

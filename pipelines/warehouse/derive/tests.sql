@@ -1,0 +1,61 @@
+-- core.tests of the touched tests: a version per change of name, type, config, locations, tags, frequency or pause state, in order of
+-- observation. A value that a sighting does not tell is no change; definitions and results are compared each with its own kind, so that
+-- two ways of writing one configuration are not two versions.
+CREATE OR REPLACE TEMP TABLE sighted AS
+SELECT provider, test_id, observed_at, origin, {fields}, attributes, target_url, status
+FROM stage.sightings SEMI JOIN (SELECT DISTINCT * FROM touched_tests) USING (provider, test_id)
+QUALIFY row_number() OVER (PARTITION BY provider, test_id, observed_at, origin ORDER BY entity_id) = 1;
+
+CREATE OR REPLACE TEMP TABLE versions_before AS
+SELECT provider, test_id, valid_from_at, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
+
+CREATE OR REPLACE TEMP TABLE marked AS
+SELECT *, coalesce(row_number() OVER everything = 1 OR {changed}, false) AS is_new
+FROM (SELECT *, {previous} FROM sighted
+      WINDOW own AS (PARTITION BY provider, test_id, origin ORDER BY observed_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+             every_one AS (PARTITION BY provider, test_id ORDER BY observed_at, origin ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+WINDOW everything AS (PARTITION BY provider, test_id ORDER BY observed_at, origin);
+
+CREATE OR REPLACE TEMP TABLE numbered AS
+SELECT *, sum(is_new::INT) OVER (PARTITION BY provider, test_id ORDER BY observed_at, origin ROWS UNBOUNDED PRECEDING) AS version
+FROM marked;
+
+DELETE FROM core.tests USING (SELECT DISTINCT * FROM touched_tests) t WHERE tests.provider = t.provider AND tests.test_id = t.test_id;
+
+INSERT INTO core.tests BY NAME
+WITH told AS (
+    SELECT provider, test_id, version, min(observed_at) AS valid_from_at, {told}
+    FROM numbered GROUP BY provider, test_id, version
+), one AS (  -- two versions observed at one instant: the later one stands
+    SELECT * FROM told QUALIFY row_number() OVER (PARTITION BY provider, test_id, valid_from_at ORDER BY version DESC) = 1
+)
+SELECT
+    provider, test_id, valid_from_at,
+    lead(valid_from_at) OVER versions AS valid_to_at,
+    lead(valid_from_at) OVER versions IS NULL AS is_current,
+    {carried}
+FROM one
+WINDOW versions AS (PARTITION BY provider, test_id ORDER BY version),
+       so_far AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
+       later AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
+
+-- Results whose payload holds no name of its own are named by the version that they ran as (the first version covers earlier ones).
+CREATE OR REPLACE TEMP TABLE renamed_tests AS
+SELECT DISTINCT provider, test_id FROM (
+    (SELECT provider, test_id, valid_from_at, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)
+     EXCEPT FROM versions_before)
+    UNION ALL
+    (FROM versions_before EXCEPT
+     SELECT provider, test_id, valid_from_at, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)));
+
+UPDATE core.results r SET test_name = n.name
+FROM (
+    SELECT r.result_key, coalesce(arg_max(t.name, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at),
+                                  arg_min(t.name, t.valid_from_at)) AS name
+    FROM core.results r
+    JOIN core.tests t ON t.provider = r.provider AND t.test_id = r.test_id
+    WHERE (r.result_key IN (FROM touched_results) OR (r.provider, r.test_id) IN (FROM renamed_tests))
+      AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_name IS NOT NULL)
+    GROUP BY r.result_key
+) n
+WHERE r.result_key = n.result_key AND n.name IS NOT NULL AND r.test_name IS DISTINCT FROM n.name;

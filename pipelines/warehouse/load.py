@@ -1,0 +1,204 @@
+"""Validated frames -> tables, inside the caller's transaction: which version of an entity stands, and its rows replaced as a whole.
+
+What needs several payloads (merging, tries, runs, test versions) is derived afterwards by `pipelines.warehouse.derive`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import polars as pl
+
+from pipelines.schemas import CHILDREN
+
+_FINGERPRINT = (
+    """md5(regexp_replace(regexp_replace(lower(message), '''[^'']*''|"[^"]*"|`[^`]*`|[*]{3}[0-9a-f]{12}', '?', 'g'),"""
+    " '[0-9a-f]{8}-[0-9a-f-]{27}|0x[0-9a-f]+|[0-9]+', '#', 'g'))"
+)
+"""Errors that differ only in quoted parts, ids and numbers share a fingerprint."""
+
+_DERIVED_AT_INSERT = {
+    "errors": {"fingerprint": f"substr({_FINGERPRINT}, 1, 16)"},
+    "assertions": {"outcome_endpoint": "$origin"},
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where frames came from: one endpoint of one provider."""
+
+    provider: str
+    endpoint: str
+    is_summary: bool
+    keeps_history: bool
+
+    @property
+    def origin(self) -> str:
+        """What child rows carry as `endpoint`: the lake folder."""
+        return f"{self.provider}/{self.endpoint}"
+
+
+class Loader:
+    """Loads rounds of payloads; remembers which results, runs and tests were touched, for the derive step."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        connection.execute("CREATE OR REPLACE TEMP TABLE touched_results (result_key BIGINT)")
+        connection.execute("CREATE OR REPLACE TEMP TABLE touched_runs (run_key BIGINT)")
+        connection.execute("CREATE OR REPLACE TEMP TABLE touched_tests (provider VARCHAR, test_id VARCHAR)")
+
+    def load_round(self, source: Source, versions: pl.DataFrame, frames: Mapping[str, pl.DataFrame], drift: pl.DataFrame) -> None:
+        """Load one version of each of several entities.
+
+        `versions` has the columns entity_id, payload_sha256, fetched_at, finality, raw_file and one row per entity; `frames` are validated
+        and carry entity_id; `drift` has entity_id, json_pointer, kind. An older or non-monotone version changes nothing.
+        """
+        self._register("incoming", versions)
+        self._choose_winners(source)
+        self._remove_replaced(source)
+        for name, frame in frames.items():
+            if frame.height:
+                self._register("rows_in", frame)
+                self._insert(source, name)
+        if drift.height:
+            self._register("rows_in", drift)
+            self._run(
+                "INSERT INTO stage.drift BY NAME SELECT $provider AS provider, $endpoint AS endpoint, r.*, w.fetched_at AS seen_at"
+                " FROM rows_in r JOIN winners w USING (entity_id)",
+                source,
+            )
+
+    def reject(self, source: Source, rejects: pl.DataFrame, scope: str) -> None:
+        """Write dead letters: columns entity_id, payload_sha256, fetched_at, raw_file, json_pointer, rule, error."""
+        if not rejects.height:
+            return
+        self._register("rows_in", rejects)
+        self.connection.execute(
+            "INSERT OR IGNORE INTO meta.rejects BY NAME SELECT $provider AS provider, $endpoint AS endpoint,"
+            " * EXCLUDE (fetched_at), $scope AS scope, fetched_at AS first_seen_at FROM rows_in"
+            " QUALIFY row_number() OVER (PARTITION BY entity_id, payload_sha256, json_pointer, rule ORDER BY fetched_at) = 1",
+            {"provider": source.provider, "endpoint": source.endpoint, "scope": scope},
+        )
+
+    def reject_versions(self, source: Source, versions: pl.DataFrame) -> None:
+        """Count versions that gave no entity row. Same columns as `versions` of load_round."""
+        if versions.height:
+            self._register("incoming", versions)
+            self._run(
+                "INSERT INTO meta.versions BY NAME SELECT $provider AS provider, $endpoint AS endpoint, *, 'rejected' AS state"
+                " FROM incoming",
+                source,
+            )
+
+    def _choose_winners(self, source: Source) -> None:
+        # Newest observation wins; a final state never goes back to running; ties by hash so that order does not matter.
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, c.entity_id IS NOT NULL AS replaces FROM incoming i"
+            " LEFT JOIN (SELECT * FROM meta.versions WHERE provider = $provider AND endpoint = $endpoint AND state = 'loaded')"
+            " c USING (entity_id) WHERE $history OR c.entity_id IS NULL OR"
+            " (i.finality, i.fetched_at, i.payload_sha256) > (c.finality, c.fetched_at, c.payload_sha256)",
+            source,
+            history=source.keeps_history,
+        )
+        if source.keeps_history:
+            self.connection.execute("CREATE OR REPLACE TEMP TABLE winners AS SELECT DISTINCT * REPLACE (false AS replaces) FROM winners")
+        else:
+            self._run(
+                "UPDATE meta.versions SET state = 'superseded' WHERE provider = $provider AND endpoint = $endpoint"
+                " AND state = 'loaded' AND entity_id IN (SELECT entity_id FROM winners WHERE replaces)",
+                source,
+            )
+        self._run(
+            "INSERT INTO meta.versions BY NAME SELECT $provider AS provider, $endpoint AS endpoint, i.*,"
+            " CASE WHEN w.entity_id IS NULL THEN 'superseded' ELSE 'loaded' END AS state"
+            " FROM incoming i LEFT JOIN winners w USING (entity_id)",
+            source,
+        )
+
+    def _remove_replaced(self, source: Source) -> None:
+        row = self.connection.execute("SELECT count(*) FROM winners WHERE replaces").fetchone()
+        if not row or not row[0]:
+            return
+        mine = "provider = $provider AND endpoint = $endpoint AND entity_id IN (SELECT entity_id FROM winners WHERE replaces)"
+        self._run(f"CREATE OR REPLACE TEMP TABLE old_results AS SELECT result_key FROM stage.results WHERE {mine}", source)
+        self._run(f"CREATE OR REPLACE TEMP TABLE old_runs AS SELECT run_key FROM stage.runs WHERE {mine}", source)
+        self.connection.execute("INSERT INTO touched_results FROM old_results")
+        self.connection.execute("INSERT INTO touched_runs FROM old_runs")
+        for staged in ("results", "runs", "sightings", "drift"):
+            self._run(f"DELETE FROM stage.{staged} WHERE {mine}", source)
+        self._run(f"DELETE FROM meta.rejects WHERE scope = 'row' AND {mine}", source)
+        schema = "stage" if source.is_summary else "core"
+        for name, table in CHILDREN.items():
+            old = "old_runs" if table.owner == "run_key" else "old_results"
+            self.connection.execute(
+                f"DELETE FROM {schema}.{name} WHERE endpoint = $origin AND {table.owner} IN (FROM {old})",
+                {"origin": source.origin},
+            )
+
+    def _insert(self, source: Source, name: str) -> None:
+        if name == "results":
+            self._run(
+                "INSERT INTO stage.results BY NAME SELECT r.*, w.payload_sha256, w.fetched_at, $provider AS provider,"
+                " $endpoint AS endpoint, $summary AS is_summary, r.started_at::DATE AS utc_date"
+                " FROM rows_in r JOIN winners w USING (entity_id)",
+                source,
+                summary=source.is_summary,
+            )
+            self.connection.execute("INSERT INTO touched_results SELECT result_key FROM rows_in SEMI JOIN winners USING (entity_id)")
+        elif name == "runs":
+            self._run(
+                "INSERT INTO stage.runs BY NAME SELECT r.*, w.payload_sha256, w.fetched_at, $provider AS provider,"
+                " $endpoint AS endpoint, $summary AS is_summary FROM rows_in r JOIN winners w USING (entity_id)",
+                source,
+                summary=source.is_summary,
+            )
+            self.connection.execute("INSERT INTO touched_runs SELECT run_key FROM rows_in SEMI JOIN winners USING (entity_id)")
+        elif name == "sightings":
+            self._run(
+                "INSERT INTO stage.sightings BY NAME SELECT r.*, $provider AS provider, $endpoint AS endpoint"
+                " FROM rows_in r SEMI JOIN winners USING (entity_id)",
+                source,
+            )
+            self._run(
+                "INSERT INTO touched_tests SELECT DISTINCT $provider, test_id FROM rows_in SEMI JOIN winners USING (entity_id)",
+                source,
+            )
+        else:
+            schema = "stage" if source.is_summary else "core"
+            derived = "".join(f", {sql} AS {column}" for column, sql in _DERIVED_AT_INSERT.get(name, {}).items())
+            self._run(
+                f"INSERT INTO {schema}.{name} BY NAME SELECT r.* EXCLUDE (entity_id), $origin AS endpoint{derived}"
+                " FROM rows_in r SEMI JOIN winners USING (entity_id)",
+                source,
+            )
+
+    def _register(self, name: str, frame: pl.DataFrame) -> None:
+        self.connection.register(name, frame.to_arrow())
+
+    def _run(self, sql: str, source: Source, **more: object) -> None:
+        values = {"provider": source.provider, "endpoint": source.endpoint, "origin": source.origin, **more}
+        self.connection.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
+
+
+def write_ledger(connection: duckdb.DuckDBPyConnection, files: pl.DataFrame) -> None:
+    """One row per loaded file: columns load_id, provider, endpoint, raw_file, payloads, loaded_at."""
+    connection.register("rows_in", files.to_arrow())
+    connection.execute("INSERT INTO meta.loads BY NAME SELECT *, 0 AS loaded, 0 AS superseded, 0 AS rejected FROM rows_in")
+
+
+def count_ledger(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring loaded, superseded and rejected of every ledger row up to date with `meta.versions`."""
+    connection.execute(
+        "UPDATE meta.loads l SET loaded = c.loaded, superseded = c.superseded, rejected = c.rejected FROM ("
+        " SELECT raw_file, count(*) FILTER (state = 'loaded') AS loaded, count(*) FILTER (state = 'superseded') AS superseded,"
+        " count(*) FILTER (state = 'rejected') AS rejected FROM meta.versions GROUP BY raw_file) c"
+        " WHERE l.raw_file = c.raw_file AND (l.loaded, l.superseded, l.rejected) IS DISTINCT FROM"
+        " (c.loaded, c.superseded, c.rejected)"
+    )
+
+
+def loaded_files(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Raw files in the ledger."""
+    return {row[0] for row in connection.execute("SELECT raw_file FROM meta.loads").fetchall()}

@@ -1,0 +1,337 @@
+"""What a crawl is told: where to go on, what is due, what is over. Everything from files, at an instant that is passed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipelines.lake import files
+from pipelines.lake.history import LakeHistory, read_history
+from pipelines.lake.store import RAW, Lake, RawRow, Refused, Sync, TrackedRun, Window, payload_sha256
+from pipelines.providers.spec import Auth, Crawl, Endpoint, Event, Known, Provider, State
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+REVIEW = timedelta(days=14)
+
+
+async def nothing(crawl: Crawl) -> AsyncIterator[Event]:
+    return
+    yield
+
+
+def toy_state(document: dict[str, str]) -> State:
+    return "open" if document["status"] == "running" else "final"
+
+
+PROVIDER = Provider(
+    name="toy",
+    title="Toy",
+    base_url="https://toy.example",
+    url_setting="TOY_API_URL",
+    settings=(),
+    auth=Auth(),
+    endpoints=(
+        Endpoint("runs", {}, lambda frame: {}, state=toy_state),
+        Endpoint("rows", {}, lambda frame: {}, is_summary=True),
+    ),
+    discover=nothing,
+    tracked_endpoint="runs",
+)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def history(lake: Lake, now: datetime = NOW, *, ignore: tuple[str, ...] = ()) -> LakeHistory:
+    return read_history(lake, PROVIDER, now, REVIEW, {"r1": "token"}.get, ignore=ignore)
+
+
+def land(
+    lake: Lake,
+    entity_id: str,
+    state: State | None,
+    fetched_at: datetime,
+    *,
+    event_at: datetime | None = None,
+    day: date | None = None,
+    payload: str = '{"status":"running"}',
+    endpoint: str = "runs",
+) -> str:
+    row = RawRow(entity_id, "p", day, fetched_at, 200, "", payload, "b", 1, state=state, event_at=event_at)
+    return lake.land("toy", endpoint, [row], f"s{int(fetched_at.timestamp())}")[0]
+
+
+def ids(known: list[Known] | tuple[Known, ...]) -> list[str]:
+    return [each.entity_id for each in known]
+
+
+def due(lake: Lake, now: datetime = NOW) -> list[str]:
+    return ids(list(history(lake, now).due("runs")))
+
+
+def synced(lake: Lake, started_at: datetime, provider: str = "toy") -> None:
+    lake.write_sync(Sync(f"s{int(started_at.timestamp())}", provider, started_at))
+
+
+# --- coverage ---------------------------------------------------------------------------------------------------------
+
+
+def test_absent_lake_knows_nothing(lake: Lake) -> None:
+    known = history(lake)
+    assert known.resume_at("rows", "") is None
+    assert known.holes("rows", "") == []
+    assert known.landed("rows") == {}
+    assert known.due("rows") == []
+    assert known.last_sha("rows", "1") is None
+    assert known.window_date("rows", "1") is None
+    assert not known.is_closed("rows", "1")
+    assert (known.counts(), known.open_count(), known.coverage(), known.stale(), known.overdue()) == ({}, 0, [], [], [])
+
+
+def test_coverage_goes_on_from_the_end_of_the_contiguous_part_and_names_the_hole(lake: Lake) -> None:
+    windows = [(0, 2), (2, 3), (1, 2), (5, 6), (6, 7)]
+    lake.write_windows("toy", "rows", [Window("t1", NOW + a * HOUR, NOW + b * HOUR) for a, b in windows], "s1")
+    lake.write_windows("toy", "rows", [Window("t2", NOW, NOW + HOUR)], "s2")
+    known = history(lake)
+    assert known.resume_at("rows", "t1") == NOW + 3 * HOUR
+    assert known.holes("rows", "t1") == [(NOW + 3 * HOUR, NOW + 5 * HOUR)]
+    assert known.resume_at("rows", "t2") == NOW + HOUR
+    assert known.resume_at("runs", "t1") is None
+    assert [(c.scope, c.from_at, c.to_at, len(c.holes)) for c in known.coverage()] == [
+        ("t1", NOW, NOW + 7 * HOUR, 1),
+        ("t2", NOW, NOW + HOUR, 0),
+    ]
+
+
+def test_filled_hole_makes_coverage_contiguous_again(lake: Lake) -> None:
+    for name, (a, b) in {"s1": (0, 1), "s2": (3, 4), "s3": (1, 3)}.items():
+        lake.write_windows("toy", "rows", [Window("", NOW + a * HOUR, NOW + b * HOUR)], name)
+    assert history(lake).resume_at("rows", "") == NOW + 4 * HOUR
+    assert history(lake).holes("rows", "") == []
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 5)), min_size=1, max_size=8))
+def test_coverage_and_holes_are_what_counting_hours_says(tmp_path_factory: pytest.TempPathFactory, spans: list[tuple[int, int]]) -> None:
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    lake.write_windows("toy", "rows", [Window("", NOW + a * HOUR, NOW + (a + n) * HOUR) for a, n in spans], "s1")
+    covered = {hour for a, n in spans for hour in range(a, a + n)}
+    known = history(lake)
+    end = min(covered)
+    while end in covered:
+        end += 1
+    assert known.resume_at("rows", "") == NOW + end * HOUR
+    missing = {hour for a, b in known.holes("rows", "") for hour in range((a - NOW) // HOUR, (b - NOW) // HOUR)}
+    assert missing == set(range(min(covered), max(covered))) - covered
+
+
+def test_window_whose_files_are_missing_or_damaged_does_not_count(lake: Lake) -> None:
+    there = land(lake, "1", "final", NOW, endpoint="rows")
+    gone = land(lake, "2", "final", NOW + HOUR, endpoint="rows")
+    bad = land(lake, "3", "final", NOW + 2 * HOUR, endpoint="rows")
+    lake.write_windows(
+        "toy",
+        "rows",
+        [Window(name, NOW, NOW + HOUR, (there, name)) for name in (there, gone, bad)]
+        + [Window("by name alone", NOW, NOW + HOUR, (there.rsplit("/", 1)[1],))],
+        "s1",
+    )
+    (lake.root / "raw" / gone).unlink()
+    (lake.root / "raw" / bad).write_bytes(b"PAR1")
+    known = history(lake)
+    assert known.resume_at("rows", there) == NOW + HOUR
+    assert known.resume_at("rows", "by name alone") == NOW + HOUR
+    assert known.resume_at("rows", gone) is None
+    assert known.resume_at("rows", bad) is None
+    assert known.damaged == [bad]
+    assert set(known.landed("rows")) == {"1"}
+
+
+def test_file_of_a_foreign_name_is_reported_and_does_not_count_as_landed(lake: Lake) -> None:
+    path = lake.root / "raw" / land(lake, "1", "final", NOW)
+    path.rename(path.with_name("part-0.parquet"))
+    known = history(lake)
+    assert known.landed("runs") == {}
+    assert len(known.damaged) == 1
+
+
+def test_file_that_a_reader_found_damaged_can_be_treated_as_missing(lake: Lake) -> None:
+    name = land(lake, "1", "final", NOW)
+    lake.write_windows("toy", "rows", [Window("", NOW, NOW + HOUR, (name,))], "s1")
+    assert history(lake).resume_at("rows", "") == NOW + HOUR
+    assert history(lake, ignore=(name,)).resume_at("rows", "") is None
+    assert history(lake, ignore=(name,)).landed("runs") == {}
+
+
+# --- entities ---------------------------------------------------------------------------------------------------------
+
+
+def test_last_version_and_first_date_are_remembered(lake: Lake) -> None:
+    land(lake, "1", "open", NOW - 2 * HOUR, day=date(2026, 11, 20), payload='{"v":1}', event_at=NOW - 3 * HOUR)
+    land(lake, "1", "final", NOW - HOUR, day=date(2026, 11, 21), payload='{"v":2}')
+    known = history(lake)
+    assert known.last_sha("runs", "1") == payload_sha256('{"v":2}')
+    assert known.window_date("runs", "1") == date(2026, 11, 20)
+    entity = known.landed("runs")["1"]
+    assert (entity.state, entity.event_at) == ("final", NOW - 3 * HOUR)
+    assert (entity.first_landed_at, entity.last_landed_at) == (NOW - 2 * HOUR, NOW - HOUR)
+    assert known.counts() == {"runs": 2}
+    assert known.read_token("r1") == "token"
+    assert known.read_token("r2") is None
+
+
+def test_order_of_files_does_not_matter(lake: Lake) -> None:
+    land(lake, "1", "final", NOW - HOUR, day=date(2026, 11, 1), payload='{"v":2}')
+    land(lake, "1", "open", NOW - 2 * HOUR, day=date(2026, 11, 30), payload='{"v":1}')
+    known = history(lake)
+    assert known.last_sha("runs", "1") == payload_sha256('{"v":2}')
+    assert known.window_date("runs", "1") == date(2026, 11, 30)
+
+
+def test_final_is_never_fetched_again_also_when_it_runs_backwards(lake: Lake) -> None:
+    land(lake, "1", "final", NOW - 2 * HOUR)
+    land(lake, "1", "open", NOW - HOUR, payload='{"v":2}')
+    lake.refuse("toy", [Refused("runs", "1", "refused", NOW - HOUR / 2)], "s9")
+    assert due(lake) == []
+    assert history(lake).open_count() == 0
+
+
+def test_state_of_foreign_files_is_asked_from_the_endpoint(lake: Lake) -> None:
+    land(lake, "1", None, NOW - HOUR, payload='{"status":"running"}')
+    land(lake, "2", None, NOW - HOUR, payload='{"status":"passed"}')
+    land(lake, "3", None, NOW - HOUR, payload="[1]")
+    assert due(lake) == ["1"]
+
+
+def test_file_without_our_own_columns_is_read(lake: Lake) -> None:
+    schema = pa.schema([field for field in RAW if field.name not in ("state", "repairs", "event_at")])
+    row = {**{field.name: "x" for field in schema if field.type == pa.string()}, "entity_id": "1", "fetched_at": NOW}
+    files.write_rows(lake.root / "raw" / "toy" / "runs" / "date=unknown", "s", [row], schema)
+    assert history(lake).landed("runs")["1"].state == "final"
+
+
+# --- due --------------------------------------------------------------------------------------------------------------
+
+
+def test_open_entity_is_due_at_every_sync_in_its_first_day(lake: Lake) -> None:
+    land(lake, "young", "open", NOW - 2 * DAY, event_at=NOW - 2 * DAY)
+    land(lake, "new", "open", NOW - HOUR, event_at=NOW - 2 * HOUR)
+    synced(lake, NOW - HOUR)
+    assert due(lake) == ["new"]
+    assert history(lake).open_count() == 2
+
+
+def test_older_open_entity_is_due_once_a_utc_day(lake: Lake) -> None:
+    land(lake, "1", "open", NOW - 3 * DAY)
+    synced(lake, NOW - 13 * HOUR)
+    synced(lake, NOW - HOUR, "other")
+    assert due(lake) == ["1"]
+    synced(lake, NOW - 12 * HOUR)
+    assert due(lake) == []
+    assert due(lake, NOW + 12 * HOUR) == ["1"]
+
+
+def test_open_entity_is_stale_after_seven_days_until_it_is_closed(lake: Lake) -> None:
+    land(lake, "1", "open", NOW - 3 * DAY, event_at=NOW - 7 * DAY)
+    known = history(lake)
+    assert (due(lake), ids(known.stale()), known.open_count()) == ([], ["1"], 0)
+    lake.refuse("toy", [Refused("runs", "1", "stale_running", NOW)], "s1")
+    known = history(lake, NOW + HOUR)
+    assert known.is_closed("runs", "1")
+    assert known.stale() == []
+
+
+def test_implausible_event_time_does_not_make_an_entity_old_or_young(lake: Lake) -> None:
+    land(lake, "epoch", "open", NOW - HOUR, event_at=datetime(1970, 1, 1, tzinfo=UTC))
+    land(lake, "future", "open", NOW - 8 * DAY, event_at=NOW + 400 * DAY)
+    assert due(lake) == ["epoch"]
+    assert ids(history(lake).stale()) == ["future"]
+
+
+def test_review_is_due_daily_until_the_review_days_are_over(lake: Lake) -> None:
+    land(lake, "fresh", "review", NOW - HOUR)
+    land(lake, "week", "review", NOW - 8 * DAY)
+    land(lake, "over", "review", NOW - REVIEW)
+    assert due(lake) == ["week", "fresh"]
+    assert history(lake).stale() == []
+    synced(lake, NOW - HOUR)
+    assert due(lake) == ["fresh"]
+
+
+def test_tracked_run_is_due_until_it_lands_or_seven_days_are_over(lake: Lake) -> None:
+    lake.track("toy", [TrackedRun("new", "runs", NOW - HOUR), TrackedRun("old", "runs", NOW - 7 * DAY)], "s1")
+    lake.track("toy", [TrackedRun("old", "runs", NOW), TrackedRun("landed", "runs", NOW - HOUR)], "s2")
+    land(lake, "landed", "final", NOW - HOUR / 2)
+    synced(lake, NOW - HOUR)
+    known = history(lake)
+    assert ids(list(known.due("runs"))) == ["new"]
+    assert ids(known.overdue()) == ["old"]
+    lake.refuse("toy", [Refused("runs", "old", "unfetched", NOW)], "s3")
+    known = history(lake, NOW + HOUR)
+    assert known.is_closed("runs", "old")
+    assert known.overdue() == []
+
+
+def test_failed_fetch_is_due_at_every_sync_for_seven_days(lake: Lake) -> None:
+    failed = [Refused("runs", "1", rule, NOW - 6 * DAY, parent_id="p") for rule in ("refused", "unfetched")]
+    lake.refuse("toy", failed, "s1")
+    lake.refuse("toy", [Refused("runs", "1", "unfetched", NOW - HOUR)], "s2")
+    synced(lake, NOW - HOUR)
+    known = history(lake)
+    assert [(each.entity_id, each.parent_id) for each in known.due("runs")] == [("1", "p")]
+    assert not known.is_closed("runs", "1")
+    assert known.overdue() == []
+    later = history(lake, NOW + DAY)
+    assert (list(later.due("runs")), ids(later.overdue())) == ([], ["1"])
+    lake.refuse("toy", [Refused("runs", "1", "unfetched", NOW + DAY)], "s3")
+    assert history(lake, NOW + 2 * DAY).is_closed("runs", "1")
+
+
+def test_later_landing_makes_a_failure_good(lake: Lake) -> None:
+    lake.refuse("toy", [Refused("runs", "1", "refused", NOW - 8 * DAY), Refused("runs", "2", "gone", NOW - DAY)], "s1")
+    land(lake, "1", "final", NOW - HOUR)
+    land(lake, "2", "open", NOW - HOUR)
+    known = history(lake)
+    assert known.overdue() == []
+    assert not known.is_closed("runs", "2")
+    assert ids(list(known.due("runs"))) == ["2"]
+
+
+def test_older_open_entity_whose_fetch_failed_is_due_at_every_sync(lake: Lake) -> None:
+    land(lake, "1", "open", NOW - 3 * DAY)
+    lake.refuse("toy", [Refused("runs", "1", "refused", NOW - DAY)], "s1")
+    synced(lake, NOW - HOUR)
+    assert due(lake) == ["1"]
+    assert history(lake).overdue() == []
+
+
+def test_gone_entity_is_never_due(lake: Lake) -> None:
+    land(lake, "1", "open", NOW - 2 * HOUR)
+    lake.track("toy", [TrackedRun("2", "runs", NOW - HOUR)], "s1")
+    lake.refuse("toy", [Refused("runs", each, "gone", NOW - HOUR) for each in ("1", "2")], "s1")
+    known = history(lake)
+    assert (known.due("runs"), known.stale(), known.overdue(), known.open_count()) == ([], [], [], 0)
+    assert known.is_closed("runs", "1")
+    assert known.is_closed("runs", "2")
+
+
+def test_list_that_failed_is_made_good_by_its_next_covered_window(lake: Lake) -> None:
+    lake.refuse("toy", [Refused("rows", "t1", "unfetched", NOW - 8 * DAY)], "s1")
+    assert ids(history(lake).overdue()) == ["t1"]
+    lake.write_windows("toy", "rows", [Window("t1", NOW - 9 * DAY, NOW - DAY)], "s2")
+    assert history(lake).overdue() == []
+
+
+def test_due_comes_oldest_first(lake: Lake) -> None:
+    for entity_id, hours in {"b": 2, "a": 1, "c": 3}.items():
+        land(lake, entity_id, "open", NOW - HOUR / 2, event_at=NOW - hours * HOUR, payload=f'"{entity_id}"')
+    assert due(lake) == ["c", "b", "a"]
