@@ -1,0 +1,158 @@
+"""Applitools plan runs -> rows of runs, environments, results and sightings. Pure polars; no requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from pipelines.providers.applitools.leaves import COUNTERS, RUN, TEST
+from pipelines.transform.expressions import (
+    as_json,
+    explode_indexed,
+    from_iso,
+    json_list,
+    json_object,
+    non_negative,
+    outcome,
+    plain,
+    quoted,
+    result_key,
+    run_key,
+)
+
+NAME = "applitools"
+_VIEWPORT = r"^\s*(\d{1,9})\s*[xX]\s*(\d{1,9})\s*$"
+
+
+def outcome_rules(status: pl.Expr, counts: Mapping[str, pl.Expr]) -> list[tuple[pl.Expr, str]]:
+    """The contract's outcome table for Applitools, first match wins; any other word is `unknown`."""
+    is_completed = status == "completed"
+    return [
+        (status == "passed", "passed"),
+        (status == "failed", "failed"),
+        (status == "aborted", "aborted"),
+        (status == "unresolved", "unresolved"),
+        (is_completed & (counts["failed"] > 0), "failed"),
+        (is_completed & (counts["aborted"] > 0), "aborted"),
+        (is_completed & (counts["unresolved"] > 0), "unresolved"),
+        (is_completed, "passed"),
+        (status.is_null() | status.is_in(["", "pending", "running"]), "running"),
+    ]
+
+
+def flatten_plan_run(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """A plan run -> one `runs` row, its `environments`, one `results` row and one sighting per test.
+
+    A word that is not known is polled again, so it is not terminal (README.md).
+    """
+    document = pl.col("doc").struct
+    wrapped = document.field("result")
+    bare = pl.struct([document.field(name) for name in RUN])
+    opened = frame.select(
+        "entity_id",
+        pl.col("fetched_at").dt.convert_time_zone("UTC"),
+        pl.when(wrapped.is_not_null()).then(wrapped).otherwise(bare).struct.unnest(),
+    ).with_columns(run_key(NAME, pl.col("entity_id")).alias("run_key"), from_iso(pl.col("started_at")))
+    tests = _tests(opened)
+    return {
+        "runs": _runs(opened),
+        "environments": _environments(opened),
+        "results": _results(tests),
+        "sightings": _sightings(tests),
+    }
+
+
+def _runs(opened: pl.DataFrame) -> pl.DataFrame:
+    counts = {name: pl.col("results").struct.field(name) for name in COUNTERS}
+    environments = pl.col("environments").list
+    viewports = environments.eval(pl.element().struct.field("viewport"))
+    is_split = viewports.list.eval(pl.element().str.contains(_VIEWPORT)).list.all()
+    return opened.with_columns(outcome(outcome_rules(pl.col("status"), counts))).select(
+        "entity_id",
+        "run_key",
+        pl.col("entity_id").alias("run_id"),
+        pl.lit("plan_run").alias("kind"),
+        _known(pl.col("name")).alias("name"),
+        _known(pl.col("application")).alias("application"),
+        pl.when(environments.len() == 1).then(_known(environments.get(0, null_on_oob=True).struct.field("name"))).alias("environment"),
+        "status",
+        "outcome",
+        "outcome_rank",
+        _is_terminal().alias("is_terminal"),
+        "started_at",
+        non_negative(pl.col("duration")).alias("duration_ms"),
+        *[counts[name].cast(pl.Int64, strict=False).alias(f"{name}_count") for name in COUNTERS],
+        # What cannot be split into width and height has no column in environments.
+        json_object({"viewports": pl.when(~is_split).then(json_list(viewports.list.eval(quoted(pl.element()))))}).alias("attributes"),
+    )
+
+
+def _environments(opened: pl.DataFrame) -> pl.DataFrame:
+    rows = explode_indexed(opened.select("entity_id", "run_key", "environments"), "environments", "environment_index")
+    size = pl.col("viewport").str.extract_groups(_VIEWPORT).struct
+    return rows.unnest("environments").select(
+        "entity_id",
+        "run_key",
+        "environment_index",
+        *[_known(pl.col(name)).alias(name) for name in ("name", "os", "browser", "device")],
+        size.field("1").cast(pl.Int64, strict=False).alias("viewport_width"),
+        size.field("2").cast(pl.Int64, strict=False).alias("viewport_height"),
+    )
+
+
+def _tests(opened: pl.DataFrame) -> pl.DataFrame:
+    rows = opened.select("entity_id", "run_key", "started_at", "fetched_at", "tests")
+    return (
+        explode_indexed(rows, "tests", "place")
+        .unnest("tests")
+        .with_columns(_known(pl.col("name")).alias("name"), _known(pl.col("type").str.to_lowercase()).alias("test_type"))
+    )
+
+
+def _results(tests: pl.DataFrame) -> pl.DataFrame:
+    counts = {name: pl.col("results").struct.field(name).cast(pl.Float64, strict=False) for name in COUNTERS}
+    return (
+        tests.with_columns(pl.format("{}/{}", "entity_id", "id").alias("result_id"))
+        .with_columns(outcome(outcome_rules(pl.col("status"), counts)))
+        .select(
+            "entity_id",
+            result_key(NAME, pl.col("result_id")).alias("result_key"),
+            "result_id",
+            pl.lit(1, dtype=pl.Int64).alias("attempt"),
+            pl.col("result_id").alias("execution_id"),
+            "run_key",
+            pl.col("entity_id").alias("run_id"),
+            pl.col("id").alias("test_id"),
+            pl.col("name").alias("test_name"),
+            "test_type",
+            "status",
+            "outcome",
+            "outcome_rank",
+            _is_terminal().alias("is_terminal"),
+            "started_at",
+            pl.col("testResultsUrl").str.replace(r"(?s)[?#].*$", "").alias("url"),
+            json_object({name: as_json(pl.col(name), TEST[name]) for name in ("sitemap", "results")}).alias("attributes"),
+        )
+    )
+
+
+def _sightings(tests: pl.DataFrame) -> pl.DataFrame:
+    return tests.filter(pl.col("id").is_not_null()).select(
+        "entity_id",
+        pl.col("id").alias("test_id"),
+        pl.coalesce("started_at", "fetched_at").alias("observed_at"),
+        pl.lit("result").alias("origin"),
+        "name",
+        "test_type",
+        _known(plain(pl.col("sitemap"))).alias("target_url"),
+    )
+
+
+def _is_terminal() -> pl.Expr:
+    return ~pl.col("outcome").is_in(["running", "unknown"])
+
+
+def _known(text: pl.Expr) -> pl.Expr:
+    """The text, NULL where the provider sends '' for what it does not know."""
+    return pl.when(text != "").then(text)

@@ -1,0 +1,252 @@
+"""Checkly payloads -> rows of runs, results and sightings. What hangs below a result: `flatten_blocks`. Pure polars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipelines.providers.checkly import flatten_blocks
+from pipelines.providers.checkly.leaves import BLOCKS, RESULT, SESSION, SESSION_ROW
+from pipelines.transform.expressions import (
+    as_json,
+    elapsed_ms,
+    from_iso,
+    inner,
+    json_list,
+    json_object,
+    non_negative,
+    outcome,
+    result_key,
+    run_key,
+)
+
+NAME = "checkly"
+_BLANK = pl.lit(None, dtype=pl.String)
+
+
+def outcome_rules(columns: Sequence[str]) -> list[tuple[pl.Expr, str]]:
+    """Checkly's part of the contract's outcome table, first match wins. `columns`: the inputs that the payload has."""
+
+    def says(name: str, *values: str) -> pl.Expr:
+        return pl.col(name).is_in(values) if name in columns else pl.lit(value=False)
+
+    def flag(name: str) -> pl.Expr:
+        return pl.col(name) if name in columns else pl.lit(value=False)
+
+    return [
+        (says("status", "RUNNING") | says("resultType", "PENDING"), "running"),
+        (flag("isCancelled") | says("status", "CANCELLED"), "cancelled"),
+        (flag("aborted"), "aborted"),
+        (flag("hasErrors") | flag("hasFailures") | says("status", "FAILED"), "failed"),
+        (flag("isDegraded"), "degraded"),
+        (says("status", "PASSED"), "passed"),
+    ]
+
+
+def flatten_session_row(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """An entry of the list of test sessions -> `runs`: what only it says is trigger, project, region, invoker."""
+    opened = _open(frame)
+    attributes = json_object({name: as_json(pl.col(name), SESSION_ROW[name]) for name in _ROW_OWN})
+    runs = _runs(opened, "", trigger=pl.col("provider"), url=_BLANK, duration_ms=pl.lit(None), attributes=attributes)
+    return {"runs": runs}
+
+
+def flatten_session(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """A test session -> `runs`. Its `results` become rows by their own payloads; the counts are derived from those."""
+    opened = _open(frame)
+    metadata = SESSION["metadata"]
+    assert isinstance(metadata, dict)
+    github = as_json(pl.col("metadata").struct.field("github"), metadata["github"])
+    return {
+        "runs": _runs(
+            opened,
+            "metadata",
+            trigger=_BLANK,
+            url=pl.col("testSessionLink"),
+            duration_ms=non_negative(pl.col("timeElapsed")),
+            attributes=json_object({"github": github}),
+        )
+    }
+
+
+def _runs(
+    opened: pl.DataFrame,
+    group: str,
+    *,
+    trigger: pl.Expr,
+    url: pl.Expr,
+    duration_ms: pl.Expr,
+    attributes: pl.Expr,
+) -> pl.DataFrame:
+    def told(name: str) -> pl.Expr:
+        return pl.col(group).struct.field(name) if group else pl.col(name)
+
+    return opened.with_columns(outcome(outcome_rules(("status",)))).select(
+        "entity_id",
+        run_key(NAME, pl.col("entity_id")).alias("run_key"),
+        pl.col("entity_id").alias("run_id"),
+        pl.lit("test_session").alias("kind"),
+        "name",
+        told("environment").alias("environment"),
+        "status",
+        "outcome",
+        "outcome_rank",
+        (pl.col("outcome") != "running").alias("is_terminal"),
+        from_iso(pl.col("startedAt")).alias("started_at"),
+        from_iso(pl.col("stoppedAt")).alias("ended_at"),
+        duration_ms.cast(pl.Float64).alias("duration_ms"),
+        trigger.alias("trigger"),
+        told("repoUrl").alias("repo_url"),
+        told("branchName").alias("branch"),
+        told("commitId").alias("commit_sha"),
+        told("commitOwner").alias("commit_author"),
+        told("commitMessage").alias("commit_message"),
+        json_list(pl.col("errorGroupIds")).alias("error_group_ids"),
+        url.alias("url"),
+        attributes.alias("attributes"),
+    )
+
+
+def flatten_result(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """A test session result -> `results`, its children and one sighting of its test.
+
+    `results` also has `try_kind` (final, attempt, pending or NULL): from it the final try of an execution is derived.
+    """
+    opened = _open(frame).with_columns(
+        result_key(NAME, pl.col("entity_id")).alias("result_key"),
+        from_iso(pl.col("startedAt")).alias("started_at"),
+        from_iso(pl.col("stoppedAt")).alias("ended_at"),
+        _test_id().alias("test_id"),
+        pl.col("checkType").str.to_lowercase().alias("test_type"),
+        *outcome(outcome_rules(list(RESULT))),
+    )
+    return {"results": _results(opened), **flatten_blocks.children(opened), "sightings": _sightings(opened)}
+
+
+def _results(opened: pl.DataFrame) -> pl.DataFrame:
+    api = pl.col("apiCheckResult").struct
+    has_run = pl.col("parent_id").is_not_null()
+    return opened.select(
+        "entity_id",
+        "result_key",
+        pl.col("entity_id").alias("result_id"),
+        pl.lit(1, dtype=pl.Int64).alias("attempt"),
+        pl.coalesce(pl.format("{}/{}", "parent_id", "sequenceId"), "entity_id").alias("execution_id"),
+        pl.when(has_run).then(run_key(NAME, pl.col("parent_id"))).alias("run_key"),
+        pl.col("parent_id").alias("run_id"),
+        "test_id",
+        pl.col("name").alias("test_name"),
+        "test_type",
+        pl.col("runLocation").alias("location"),
+        pl.col("privateLocationId").alias("private_location_id"),
+        "status",
+        "outcome",
+        "outcome_rank",
+        (pl.col("outcome") != "running").alias("is_terminal"),
+        pl.col("isDegraded").alias("is_degraded"),
+        pl.col("isCancelled").alias("is_cancelled"),
+        pl.col("aborted").alias("is_aborted"),
+        pl.col("hasErrors").alias("has_errors"),
+        pl.col("hasFailures").alias("has_failures"),
+        "started_at",
+        "ended_at",
+        elapsed_ms(pl.col("started_at"), pl.col("ended_at")).alias("duration_ms"),
+        non_negative(pl.col("responseTime")).alias("response_time_ms"),
+        flatten_blocks.status_code(api.field("response").struct.field("status")).alias("http_status_code"),
+        pl.coalesce(flatten_blocks.said("scheduleError"), *flatten_blocks.request_errors()).alias("failure_message"),
+        pl.col("traceId").alias("trace_id"),
+        pl.col("testSessionResultLink").alias("url"),
+        pl.col("resultType").str.to_lowercase().alias("try_kind"),
+        _result_attributes().alias("attributes"),
+    )
+
+
+def _sightings(opened: pl.DataFrame) -> pl.DataFrame:
+    return opened.select(
+        "entity_id",
+        "test_id",
+        pl.coalesce("started_at", pl.col("fetched_at").dt.convert_time_zone("UTC")).alias("observed_at"),
+        pl.lit("result").alias("origin"),
+        "name",
+        "test_type",
+    )
+
+
+def _open(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select("entity_id", "parent_id", "fetched_at", pl.col("doc").struct.unnest())
+
+
+def _test_id() -> pl.Expr:
+    """checkId, else `name:<filePath>::<name>`: checks that live in code have no id before they are deployed."""
+    by_name = pl.format("name:{}::{}", pl.col("filePath").fill_null(""), pl.col("name").fill_null(""))
+    return pl.coalesce(pl.col("checkId").replace("", None), by_name)
+
+
+_ROW_OWN = (
+    "accountId",
+    "projectId",
+    "running",
+    "passed",
+    "failed",
+    "cancelled",
+    "region",
+    "privateLocationId",
+    "invoker",
+    "created_at",
+    "updated_at",
+)
+_RESULT_OWN = (
+    "resultType",
+    "errorGroupIds",
+    "filePath",
+    "sequenceId",
+    "overMaxResponseTime",
+    "attempts",
+    "created_at",
+    "updated_at",
+    "checkRunId",
+)
+
+_SCRIPTED = {
+    "type": ("browserCheckResult",),
+    "traceSummary": ("browserCheckResult",),
+    "startTime": ("browserCheckResult", "multiStepCheckResult"),
+    "endTime": ("browserCheckResult", "multiStepCheckResult"),
+    "runtimeVersion": ("browserCheckResult", "multiStepCheckResult"),
+    "summary": ("agenticCheckResult",),
+    "prompt": ("agenticCheckResult",),
+    "suggestions": ("agenticCheckResult",),
+    "artifactManifest": ("agenticCheckResult",),
+}
+"""Leaves of blocks that go to `attributes` under their own name; a result has one block, so names do not collide."""
+
+
+def _result_attributes() -> pl.Expr:
+    fields = {name: as_json(pl.col(name), RESULT[name]) for name in _RESULT_OWN}
+    for name, blocks in _SCRIPTED.items():
+        fields[name] = pl.coalesce(as_json(pl.col(block).struct.field(name), BLOCKS[block][name]) for block in blocks)
+    fields["pages"] = json_list(pl.col("browserCheckResult").struct.field("pages").list.eval(_page()))
+    fields["isSoft"] = _soft_errors()
+    for block, tree in flatten_blocks.PROBES.items():
+        fields[block] = as_json(pl.col(block), {name: child for name, child in tree.items() if name not in _WITH_ROWS})
+    return json_object(fields)
+
+
+_WITH_ROWS = frozenset(("assertions", "requestError", "timingPhases"))
+
+
+def _page() -> pl.Expr:
+    page = pl.element().struct
+    tree = flatten_blocks.PAGE_ATTRIBUTES
+    return json_object({name: as_json(page.field(name), child) for name, child in tree.items()})
+
+
+def _soft_errors() -> pl.Expr:
+    """Which errors of the block are soft, by place: `core.errors` has no column for it."""
+    flags = [
+        pl.col(block).struct.field("errors").list.eval(inner(pl.element(), "$.isSoft").fill_null("null"))
+        for block in flatten_blocks.SCRIPTS
+    ]
+    listed = pl.coalesce(flags)
+    return pl.when(listed.list.eval(pl.element() != "null").list.any()).then(json_list(listed))
