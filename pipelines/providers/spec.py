@@ -278,6 +278,7 @@ async def bounded(jobs: Iterable[Callable[[], Awaitable[Sequence[Event]]]], conc
     import asyncio
 
     pending: set[asyncio.Task[Sequence[Event]]] = set()
+    done: set[asyncio.Task[Sequence[Event]]] = set()
     waiting = iter(jobs)
     try:
         while True:
@@ -294,3 +295,5 @@ async def bounded(jobs: Iterable[Callable[[], Awaitable[Sequence[Event]]]], conc
     finally:
         for task in pending:
             task.cancel()
+        # also those that ended beside one that raised: an exception nobody asks for is printed with its traceback
+        await asyncio.gather(*pending, *done, return_exceptions=True)

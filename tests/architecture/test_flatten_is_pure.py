@@ -42,9 +42,7 @@ def impurities(source: str) -> list[str]:
     return sorted(imported | used)
 
 
-FLATTENS = [
-    path for path in modules("pipelines/providers") if path.name.startswith("flatten") or "flatten" in path.parts
-]
+FLATTENS = [path for path in modules("pipelines/providers") if path.name.startswith("flatten") or "flatten" in path.parts]
 
 
 # Empty only as long as no provider stands.

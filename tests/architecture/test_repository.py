@@ -26,20 +26,11 @@ REASON = re.compile(r"^(?:\s*:\s*[A-Z0-9, ]+|\s*\[[a-z0-9, -]+\]|\s*no cover)?\s
 
 def unexplained(source: str) -> list[str]:
     """Lines that switch a check off without saying why on the same line."""
-    return [
-        line.strip()
-        for line in source.splitlines()
-        if (found := EXCEPTION.search(line)) and not REASON.match(found["rest"])
-    ]
+    return [line.strip() for line in source.splitlines() if (found := EXCEPTION.search(line)) and not REASON.match(found["rest"])]
 
 
 def test_no_file_names_a_package_registry() -> None:
-    assert [
-        (name_of(path), host)
-        for path in repository_files()
-        for host in REGISTRIES
-        if host.encode() in path.read_bytes().lower()
-    ] == []
+    assert [(name_of(path), host) for path in repository_files() for host in REGISTRIES if host.encode() in path.read_bytes().lower()] == []
 
 
 def test_lock_holds_names_versions_and_hashes_only() -> None:

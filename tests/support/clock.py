@@ -7,6 +7,8 @@ import heapq
 import itertools
 from datetime import UTC, datetime, timedelta
 
+from pipelines.clock import SystemClock
+
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
@@ -49,3 +51,14 @@ class VirtualClock:
         finally:
             self._sleepers.remove(me)
             heapq.heapify(self._sleepers)
+
+
+class FixedDay(SystemClock):
+    """Real waiting, but the wall clock stands still: what is fetched in two processes is dated alike."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        """The instant at which it stands."""
+        return self._now

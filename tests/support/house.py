@@ -9,12 +9,12 @@ import random
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from pipelines.clock import SystemClock
+from pipelines.clock import Clock, SystemClock
 from pipelines.flows.pull import PullReport, new_sync_id, pull
 from pipelines.flows.refresh import RefreshReport, refresh
 from pipelines.flows.track import track_lines
@@ -31,26 +31,28 @@ class House:
     """Settings of one home, and the steps as functions."""
 
     home: Path
-    server: SandboxServer
+    server: SandboxServer | None
     only: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
 
     @property
     def settings(self) -> Settings:
         """The settings that point at the sandbox."""
-        environ = {**self.server.env, "RESULTHOUSE_HOME": str(self.home), **self.environ}
+        environ = {**(self.server.env if self.server else {}), "RESULTHOUSE_HOME": str(self.home), **self.environ}
         return load_settings(load_providers(), environ=environ, dotenv=None)
 
     def track(self) -> None:
         """Register what a CI would have kept of the providers without a list endpoint."""
+        assert self.server is not None
         for name, provider in self.settings.providers.items():
             if provider.is_tracked and (not self.only or name in self.only):
                 lines = [json.dumps(line).encode() for line in self.server.executions(name)]
-                track_lines(provider, self.settings, lines, SystemClock(), "track")
+                track_lines(provider, self.settings, lines, self.clock, "track")
 
     def pull(self, **window: datetime) -> dict[str, PullReport]:
         """Pull every provider into the lake."""
-        settings, clock = self.settings, SystemClock()
+        settings, clock = self.settings, self.clock
         sync_id = new_sync_id(clock.now(), random.Random())
         return {
             name: asyncio.run(pull(provider, settings, clock, sync_id=sync_id, **window))
@@ -59,7 +61,7 @@ class House:
 
     def refresh(self, *, rebuild: bool = False) -> RefreshReport:
         """Bring the published warehouse up to date."""
-        return refresh(self.settings, self.settings.providers, SystemClock(), rebuild=rebuild)
+        return refresh(self.settings, self.settings.providers, self.clock, rebuild=rebuild)
 
     def sync(self) -> tuple[dict[str, PullReport], RefreshReport]:
         """Pull, then refresh."""
@@ -110,7 +112,3 @@ def load_in_steps(house: House, target: House, parts: Callable[[list[Path]], lis
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, place)
         target.refresh()
-
-
-NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)

@@ -41,9 +41,7 @@ def test_an_unsafe_base_url_is_refused_and_its_setting_named(url: str) -> None:
         HttpClient(acme(), {**SETTINGS, "ACME_API_URL": url}, clock=VirtualClock(), rng=Random(1))
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:80", "http://localhost:8080/acme/", "http://[::1]:9", "https://acme.test"]
-)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:80", "http://localhost:8080/acme/", "http://[::1]:9", "https://acme.test"])
 def test_https_and_loopback_are_accepted(url: str) -> None:
     client: Client = HttpClient(acme(), {**SETTINGS, "ACME_API_URL": url}, clock=VirtualClock(), rng=Random(1))
     assert client.remaining("") is None
