@@ -200,7 +200,8 @@ def run_forever(world: World, port: int = 0) -> int:
                 f"curl {server.url}/_sandbox/executions/NAME | resulthouse track NAME -\n"
             )
             sys.stderr.flush()
-            stop.wait()
+            while not stop.wait(0.5):  # a signal that another thread was given is handled when this one wakes
+                pass
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -111,6 +111,7 @@ class Steps(dy.Schema):
     """One step of a result, nested steps depth first."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     step_index = count("Place in the result, from 0, nested steps depth first", primary=True)
     parent_step_index = count("step_index of the enclosing step")
     step_id = text("The provider's id of the step")
@@ -130,6 +131,7 @@ class Actions(dy.Schema):
     """One thing that a step did."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     step_index = count("The step that did it", primary=True)
     action_index = count("Place in the step, from 0", primary=True)
     kind = text("Kind of action as the provider names it")
@@ -142,6 +144,7 @@ class Assertions(dy.Schema):
     """One configured assertion with what became of it."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     assertion_index = count("Place in the configuration, from 0", primary=True)
     step_index = count(_STEP, required=True)
     source = text("What is asserted on: statusCode, STATUS_CODE, agentic, …")
@@ -160,6 +163,7 @@ class Timings(dy.Schema):
     """One phase of a result or step: how long it took, or when it was reached."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     step_index = count(_STEP, primary=True)
     phase = text("Phase in the common vocabulary, else the provider's name in snake_case", primary=True)
     duration_ms = ms("How long the phase took (or offset_ms)")
@@ -173,6 +177,7 @@ class Errors(dy.Schema):
     """One distinct error of a result: one row per step and message."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     error_index = count("Place in the result, from 0", primary=True)
     step_index = count(_STEP, required=True)
     origin = text("Where it came from: failure, request, step, browser, schedule, …")
@@ -188,6 +193,7 @@ class Logs(dy.Schema):
     """One log line that the provider keeps with a result."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     log_index = count("Place in the result, from 0", primary=True)
     phase = text("setup, request, teardown, …")
     logged_at = instant("When it was logged")
@@ -200,6 +206,7 @@ class Artifacts(dy.Schema):
     """One file that the provider keeps with a result."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     artifact_index = count("Place in the result, from 0", primary=True)
     step_index = count(_STEP, required=True)
     action_index = count("The action it belongs to")
@@ -213,6 +220,7 @@ class PageVitals(dy.Schema):
     """One web vital or page timing."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     page_index = count("Place of the page in the result, from 0; -1 for the whole result", primary=True)
     metric = text("lcp, cls, fcp, tbt, ttfb, on_load, on_content_load, time_to_interactive, …", primary=True)
     page_url = text("Address of the page, scrubbed")
@@ -225,6 +233,7 @@ class Certificates(dy.Schema):
     """The TLS certificate that a result saw."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     subject_cn = text("Common name of the subject")
     issuer_cn = text("Common name of the issuer")
     valid_from_at = instant("Start of validity")
@@ -242,6 +251,7 @@ class Exchanges(dy.Schema):
     """One request to the tested system with its response."""
 
     result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
     exchange_index = count("Place in the result, from 0", primary=True)
     method = text("HTTP method or the protocol's call")
     url = text("Requested address, scrubbed")
@@ -258,6 +268,7 @@ class Environments(dy.Schema):
     """One environment that a run covers."""
 
     run_key = key("The run this belongs to", primary=True)
+    provider = text("Provider name", required=True, derived=True)
     environment_index = count("Place in the run, from 0", primary=True)
     name = text("Name of the environment")
     os = text("Operating system")

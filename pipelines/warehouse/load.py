@@ -169,7 +169,7 @@ class Loader:
             schema = "stage" if source.is_summary else "core"
             derived = "".join(f", {sql} AS {column}" for column, sql in _DERIVED_AT_INSERT.get(name, {}).items())
             self._run(
-                f"INSERT INTO {schema}.{name} BY NAME SELECT r.* EXCLUDE (entity_id), $origin AS endpoint{derived}"
+                f"INSERT INTO {schema}.{name} BY NAME SELECT r.* EXCLUDE (entity_id), $provider AS provider, $origin AS endpoint{derived}"
                 " FROM rows_in r SEMI JOIN winners USING (entity_id)",
                 source,
             )

@@ -315,7 +315,7 @@ def test_every_planted_secret_is_in_some_answer(everything: Everything) -> None:
 def test_payloads_have_the_size_of_real_ones_and_the_volume_of_a_demo(everything: Everything) -> None:
     sizes = [len(json.dumps(full)) for full in everything.full.values()]
     assert 2000 < sum(sizes) / len(sizes) < 8000
-    assert 200 * 7 < len(sizes) < 330 * 7
+    assert 120 * 7 < len(sizes) < 330 * 7
 
 
 def test_the_busy_tests_day_is_longer_than_a_page(everything: Everything) -> None:

@@ -46,7 +46,7 @@ def test_payloads_are_conserved(house: House) -> None:
 
 
 def test_keys_parents_and_final_tries_hold(house: House) -> None:
-    assert [(check.name, count) for check, count in run_checks(house.settings.warehouse) if count] == []
+    assert [(check.name, bad) for check, bad in run_checks(house.settings.warehouse) if bad] == []
 
 
 def test_second_sync_of_an_unchanged_world_lands_and_publishes_nothing(house: House) -> None:

@@ -16,7 +16,7 @@ from random import Random
 from pipelines.providers.datadog.sandbox.browser_tests import BROWSER_SPECS
 from pipelines.providers.datadog.sandbox.http_tests import HTTP_SPECS
 from pipelines.providers.datadog.sandbox.network_tests import NETWORK_SPECS
-from pipelines.providers.datadog.sandbox.specs import DAY_S, Spec, Step, Version, versions
+from pipelines.providers.datadog.sandbox.specs import DAY_S, RECENT, Spec, Step, Version, versions
 from pipelines.sandbox.world import World
 
 SPECS: tuple[Spec, ...] = (*HTTP_SPECS, *NETWORK_SPECS, *BROWSER_SPECS)
@@ -128,6 +128,8 @@ class SpecHistory:
     def _runs_at(self, slot_ms: int) -> bool:
         if self.spec.life == "new":
             return slot_ms > self._world.started_ms
+        if self.spec.life == "recent":
+            return slot_ms >= self._world.started_ms - int(RECENT.total_seconds()) * 1000
         if self.spec.life == "paused":
             return slot_ms < self._world.started_ms - self._world.days * DAY_MS // 2
         return True

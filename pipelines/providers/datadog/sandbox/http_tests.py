@@ -281,7 +281,7 @@ def _http() -> list[Spec]:
                 (timedelta(hours=-20), config(health_request, [*health, faster(600)])),
                 (timedelta(hours=2), config(health_request, [*health, faster(700)])),
             ),
-            has_late=True, triggered_per_day=2, in_flight=("scheduled",),
+            has_late=True, triggered_per_day=2, in_flight=("scheduled",), life="recent",
         ),
         Spec(
             "login", "Log in with password", "http", login, (N_VIRGINIA, FRANKFURT), 6 * HOUR_S,

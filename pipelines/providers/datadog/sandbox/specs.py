@@ -58,13 +58,18 @@ class Step:
     steps: tuple[Step, ...] = ()
 
 
+RECENT = timedelta(hours=36)
+"""Age of a `recent` test: more than one page of 150 rows when it runs every hour in seven places."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """One test. `failures` are the ways it fails, `fail_share` and `flaky_share` how often, `script` the ends of its
     newest runs in its first location (newest first), so that every kind is there whatever the seed.
 
     `edits`: later configs as (offset from the world's start, config), each a new check_version.
-    `life`: `old` ran the whole history, `paused` stopped half-way, `new` has nothing finished at the world's start.
+    `life`: `old` ran the whole history, `recent` only since `RECENT` before the world's start (a busy test would else be most
+    of the sandbox), `paused` stopped half-way, `new` has nothing finished at the world's start.
     """
 
     slug: str
@@ -86,7 +91,7 @@ class Spec:
     script: tuple[str, ...] = ()
     retries: int = 1
     edits: tuple[tuple[timedelta, Json], ...] = ()
-    life: Literal["old", "paused", "new"] = "old"
+    life: Literal["old", "recent", "paused", "new"] = "old"
     is_legacy: bool = False
     has_late: bool = False
     triggered_per_day: int = 0
@@ -110,7 +115,8 @@ class Version:
 
 def versions(world: World, spec: Spec) -> tuple[Version, ...]:
     """All versions of a test's definition, oldest first, also those that come after the world's now."""
-    created = world.started_at - (timedelta(minutes=12) if spec.life == "new" else timedelta(days=400))
+    ages = {"new": timedelta(minutes=12), "recent": RECENT}
+    created = world.started_at - ages.get(spec.life, timedelta(days=400))
     made = []
     for number, (offset, config) in enumerate([(created - world.started_at, spec.config), *spec.edits], start=1):
         modified = world.started_at + offset

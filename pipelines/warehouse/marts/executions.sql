@@ -1,0 +1,35 @@
+-- Which executions were there, and how did each end? One row per execution: its final result with test and run names.
+WITH names AS (
+    SELECT provider, test_id,
+        arg_max(test_name, row(coalesce(started_at, TIMESTAMPTZ '-infinity'), result_key)) FILTER (test_name IS NOT NULL) AS test_name
+    FROM core.results GROUP BY ALL
+), tries AS (
+    SELECT provider, execution_id, count(*) AS try_count FROM core.results GROUP BY ALL
+), reasons AS (
+    SELECT result_key,
+        arg_min(message, error_index) FILTER (message IS NOT NULL) AS message,
+        arg_min(code, error_index) FILTER (code IS NOT NULL) AS code,
+        arg_min(coalesce(fingerprint, lower(code), lower(name)), error_index) AS fingerprint
+    FROM core.errors GROUP BY result_key
+)
+SELECT
+    r.result_key, r.provider, r.result_id, r.attempt, r.execution_id, r.try_number, t.try_count,
+    r.run_key, r.run_id, u.name AS run_name, u.application, u.environment, u.branch, u.commit_sha,
+    r.test_id, coalesce(d.name, n.test_name) AS test_name, r.test_type,
+    r.location, r.device, r.browser, r.os,
+    r.status, r.outcome,
+    CASE WHEN r.outcome IN ('passed', 'degraded') THEN true WHEN r.outcome = 'failed' THEN false END AS is_passed,
+    r.has_detail, r.started_at, r.ended_at, r.utc_date,
+    CASE WHEN isfinite(r.duration_ms) THEN r.duration_ms END AS duration_ms,
+    CASE WHEN isfinite(r.response_time_ms) THEN r.response_time_ms END AS response_time_ms,
+    r.http_status_code,
+    coalesce(r.failure_code, e.code) AS failure_code,
+    coalesce(r.failure_message, e.message) AS failure_reason,
+    e.fingerprint, r.trace_id, r.url
+FROM core.results r
+JOIN tries t USING (provider, execution_id)
+JOIN names n USING (provider, test_id)
+LEFT JOIN core.tests d ON d.provider = r.provider AND d.test_id = r.test_id AND d.is_current
+LEFT JOIN core.runs u ON u.run_key = r.run_key
+LEFT JOIN reasons e ON e.result_key = r.result_key
+WHERE r.is_final
