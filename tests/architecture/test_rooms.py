@@ -66,7 +66,7 @@ def test_no_library_is_used_that_only_another_library_brought() -> None:
         for path in CODE
         for name in imported_names(ast.parse(path.read_text()))
         if (top := name.partition(".")[0]) not in {"assets", "pipelines", *sys.stdlib_module_names}
-        if not declared & set(distributions.get(top, ()))
+        if not declared & {distribution.lower() for distribution in distributions.get(top, ())}
     }
     assert undeclared == set()
 
