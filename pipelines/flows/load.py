@@ -135,11 +135,13 @@ def _load_batch(
 def _load_endpoint(loader: Loader, provider: Provider, endpoint: Endpoint, payloads: pl.DataFrame, report: LoadReport) -> None:
     """Load all versions of one endpoint, oldest first, in rounds that hold each entity once."""
     source = Source(provider.name, endpoint.name, endpoint.is_summary, endpoint.keeps_history)
-    ranked = payloads.sort("fetched_at", "payload_sha256").with_columns(
-        round=pl.int_range(pl.len()).over("entity_id"), fetched_at=pl.col("fetched_at").cast(pl.Datetime("us", "UTC"))
+    ranked = (
+        payloads.sort("fetched_at", "payload_sha256")
+        .with_columns(round=pl.int_range(pl.len()).over("entity_id"), fetched_at=pl.col("fetched_at").cast(pl.Datetime("us", "UTC")))
+        .sort("round", maintain_order=True)
     )
-    for number in range(int(ranked["round"].max() or 0) + 1):  # type: ignore[arg-type]
-        _load_round(loader, provider, source, endpoint, ranked.filter(pl.col("round") == number).drop("round"), report)
+    for once_each in ranked.partition_by("round", maintain_order=True, include_key=False):
+        _load_round(loader, provider, source, endpoint, once_each, report)
 
 
 def _load_round(loader: Loader, provider: Provider, source: Source, endpoint: Endpoint, payloads: pl.DataFrame, report: LoadReport) -> None:

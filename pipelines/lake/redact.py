@@ -136,7 +136,7 @@ class Redactor:
         if isinstance(value, list):
             items = []
             for item in value:  # no comprehension: one Python frame per level of nesting
-                items.append(self._undocumented(item, names, level))  # noqa: PERF401
+                items.append(self._undocumented(item, names, level))  # noqa: PERF401 - see above
             return items
         if not isinstance(value, dict):
             return value

@@ -107,9 +107,7 @@ def timing(rows: Sequence[Row]) -> Markup:
 
 def dark_rules() -> Markup:
     """CSS rules that give the charts their colours on a dark screen."""
-    rules = (
-        f'.chart [{attribute}="{light}"]{{{attribute}:{dark}}}' for light, dark in _DARK.items() for attribute in ("fill", "stroke")
-    )
+    rules = (f'.chart [{attribute}="{light}"]{{{attribute}:{dark}}}' for light, dark in _DARK.items() for attribute in ("fill", "stroke"))
     return Markup("\n".join(rules))  # noqa: S704 - made of the constants above
 
 

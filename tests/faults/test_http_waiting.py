@@ -186,7 +186,7 @@ def test_no_more_requests_at_a_time_than_declared() -> None:
         return answer()
 
     async def run() -> None:
-        async with client(handle, rate_limit=RateLimit(concurrency=3)) as http:  # type: ignore[arg-type]
+        async with client(handle, rate_limit=RateLimit(concurrency=3)) as http:  # type: ignore[arg-type]  # a handler that httpx types too narrowly
             await asyncio.gather(*(http.get("/x") for _ in range(20)))
 
     asyncio.run(run())

@@ -130,5 +130,5 @@ def client(
         clock=clock or VirtualClock(),
         rng=Random(seed),
         limits=limits or Limits(),
-        transport=None if is_url else httpx.MockTransport(to),  # type: ignore[arg-type]
+        transport=None if is_url else httpx.MockTransport(to),  # type: ignore[arg-type]  # a handler that httpx types too narrowly
     )

@@ -22,4 +22,5 @@ PROVIDER = Provider(
     discover=discover,
     parse_tracked=parse_tracked,
     tracked_endpoint=ENDPOINT,
+    schedule="6-59/15 * * * *",  # beside the others, so that they do not wait for each other's load
 )

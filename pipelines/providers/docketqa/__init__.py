@@ -25,4 +25,5 @@ PROVIDER = Provider(
     parse_tracked=parse_tracked,
     tracked_endpoint=RUNS,
     tracked_id=r"[0-9]{1,18}",
+    schedule="9-59/15 * * * *",  # beside the others, so that they do not wait for each other's load
 )
