@@ -42,11 +42,6 @@ class LoadReport:
     rejected: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
-    @property
-    def has_changed(self) -> bool:
-        """True when a file was loaded."""
-        return self.files > 0
-
 
 def load_new(
     connection: Connection,

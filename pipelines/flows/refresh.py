@@ -24,7 +24,7 @@ from pipelines.warehouse.books import write_books, write_gaps
 from pipelines.warehouse.connect import Connection, DuckError, open_work, writer_lock
 from pipelines.warehouse.load import loaded_files
 from pipelines.warehouse.marts import build_marts
-from pipelines.warehouse.publish import checkpoint, publish
+from pipelines.warehouse.publish import checkpoint, contents, publish, published_contents
 
 Progress = Callable[[int, int], None]
 
@@ -64,11 +64,9 @@ def refresh(
         connection = _open(work, lake)
         try:
             refused = [pl.DataFrame(lake.refused(name)) for name in providers]
-            booked = write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
-            load = load_new(connection, lake, providers, clock, progress)
-            is_first = not settings.warehouse.exists()
-            report = RefreshReport(load)
-            if rebuild or is_first or load.has_changed or booked or not _has_marts(connection):
+            write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
+            report = RefreshReport(load_new(connection, lake, providers, clock, progress))
+            if rebuild or contents(connection) != published_contents(settings.warehouse):
                 write_gaps(connection, _gaps(settings, lake, providers, clock))
                 build_marts(connection)
                 ddl.write_dictionary(connection, MARTS.values())
@@ -118,11 +116,6 @@ def _gaps(settings: Settings, lake: Lake, providers: Mapping[str, Provider], clo
 def _throw_away(work: Path) -> None:
     for path in (work, work.with_name(work.name + ".wal")):
         path.unlink(missing_ok=True)
-
-
-def _has_marts(connection: Connection) -> bool:
-    row = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'marts'").fetchone()
-    return row is not None and row[0] > 0
 
 
 def _row_counts(connection: Connection) -> dict[str, int]:

@@ -17,6 +17,9 @@ _SOON = timedelta(days=60)
 """A certificate is shown when it runs out within this time."""
 
 
+UNKNOWN = "\N{EN DASH}"
+
+
 def build_report(query: Query, now: datetime) -> str:
     """One self-contained HTML page about what `query` finds in `marts.*`: no script, no link, no font or image from elsewhere.
 
@@ -31,7 +34,7 @@ def build_report(query: Query, now: datetime) -> str:
         certificates = query(queries.CERTIFICATES)
         page |= {
             "dark_rules": charts.dark_rules(),
-            "pass_rate": _drawn(charts.pass_rate, query(queries.PASS_RATE)),
+            "pass_rate": _drawn(charts.pass_rate, query(queries.RELIABILITY)),
             "latency": _drawn(charts.latency, query(queries.LATENCY)),
             "timing": _drawn(charts.timing, query(queries.TIMING)),
             "incidents": query(queries.INCIDENTS),
@@ -58,8 +61,8 @@ def _environment(now: datetime) -> Environment:
         "duration": duration,
         "percent": percent,
         "whole": whole,
-        "instant": lambda at: f"{at:%Y-%m-%d %H:%M}" if at else "–",
-        "ago": lambda at: f"{duration((now - at) / timedelta(milliseconds=1))} ago" if at else "–",
+        "instant": lambda at: f"{at:%Y-%m-%d %H:%M}" if at else UNKNOWN,
+        "ago": lambda at: f"{duration((now - at) / timedelta(milliseconds=1))} ago" if at else UNKNOWN,
         "days_left": lambda at: (at - now) // timedelta(days=1),
         "clip": lambda text, length: text if text is None or len(text) <= length else text[: length - 1] + "…",
     }
@@ -69,7 +72,7 @@ def _environment(now: datetime) -> Environment:
 def duration(ms: float | None) -> str:
     """Milliseconds for eyes: 180 ms, 9.3 s, 2 min 5 s, 3 h 20 min, 4 d 2 h."""
     if ms is None:
-        return "–"
+        return UNKNOWN
     if ms < 999.5:
         return f"{ms:.0f} ms" if ms >= 10 or ms == 0 else f"{ms:.1f} ms"
     if ms < 59_950:
@@ -84,12 +87,12 @@ def duration(ms: float | None) -> str:
 
 def percent(share: float | None) -> str:
     """A share for eyes, rounded down: only what is whole says 100%."""
-    return "–" if share is None else f"{math.floor(round(share * 1000, 6)) / 10:.1f}%"
+    return UNKNOWN if share is None else f"{math.floor(round(share * 1000, 6)) / 10:.1f}%"
 
 
 def whole(number: int | None) -> str:
     """A count for eyes, thousands apart."""
-    return "–" if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return UNKNOWN if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _instant(value: object) -> datetime:

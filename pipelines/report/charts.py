@@ -27,8 +27,8 @@ _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down
 _WIDTH = 940
 _FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _DURATION = (
-    "datum.value >= 3600000 ? format(datum.value / 3600000, '~r') + ' h' : datum.value >= 60000 ? format(datum.value / 60000, '~r')"
-    " + ' min' : datum.value >= 1000 ? format(datum.value / 1000, '~r') + ' s' : format(datum.value, '~r') + ' ms'"
+    "datum.value >= 7200000 ? format(datum.value / 3600000, '.2~f') + ' h' : datum.value >= 120000 ? format(datum.value / 60000, '.2~f')"
+    " + ' min' : datum.value >= 1000 ? format(datum.value / 1000, '.2~f') + ' s' : format(datum.value, '.2~f') + ' ms'"
 )
 
 
@@ -95,7 +95,7 @@ def timing(rows: Sequence[Row]) -> Markup:
         alt.Chart(alt.InlineData(values=values))
         .mark_bar(height=26)
         .encode(
-            x=alt.X("share:Q", stack="zero", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%")),
+            x=alt.X("share:Q", stack="zero", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5)),
             y=alt.Y("provider:N", title=None, axis=alt.Axis(domain=False, ticks=False, labelFontSize=13, labelColor=_INK, labelPadding=8)),
             color=_series("phase", phases, list(_SERIES)),
             order=alt.Order("place:Q"),
@@ -142,6 +142,7 @@ def _svg(chart: alt.Chart | alt.FacetChart, label: str) -> Markup:
         .configure_axis(
             labelColor=_MUTED, gridColor=_GRID, domainColor=_MUTED, tickColor=_MUTED, labelFontSize=12, tickSize=4, domainOpacity=0.6
         )
+        .configure_axisX(labelPadding=6)
         .configure_axisY(domain=False, ticks=False, labelPadding=6)
         .configure_legend(labelColor=_INK, labelFontSize=13, symbolSize=90, offset=8, columnPadding=18, labelLimit=320)
         .configure_header(labelColor=_INK, labelFontSize=13, labelFontWeight="bold", labelAnchor="start", labelPadding=4)

@@ -1,4 +1,7 @@
-"""What the report asks the warehouse: one SELECT on `marts.*` per section, and nothing else of the report."""
+"""What the report asks the warehouse: one SELECT on `marts.*` per section, and nothing else of the report.
+
+Charts show the 30 days up to the newest one with data.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,6 @@ class Query(Protocol):
     def __call__(self, sql: str, /) -> list[Row]: ...
 
 
-SHOWN_DAYS = 30
-"""Charts show this many days up to the newest one with data."""
-
-_NEWEST = f"utc_date > (SELECT max(utc_date) FROM marts.executions) - {SHOWN_DAYS}"
-
 OVERVIEW = """
 SELECT count(*) AS executions, count(*) FILTER (is_passed) AS passed_count, count(*) FILTER (NOT is_passed) AS failed_count,
     count(*) FILTER (is_passed) / nullif(count(is_passed), 0) AS pass_rate,
@@ -26,22 +24,22 @@ SELECT count(*) AS executions, count(*) FILTER (is_passed) AS passed_count, coun
     (SELECT count(*) FROM marts.incidents WHERE is_open) AS open_incidents
 FROM marts.executions"""
 
-PASS_RATE = f"""
+RELIABILITY = """
 SELECT provider, utc_date, sum(executions)::BIGINT AS executions, sum(passed_count)::BIGINT AS passed_count,
     sum(failed_count)::BIGINT AS failed_count, sum(passed_count) / nullif(sum(passed_count + failed_count), 0) AS pass_rate
-FROM marts.daily_reliability WHERE {_NEWEST}
+FROM marts.daily_reliability WHERE utc_date > (SELECT max(utc_date) - 30 FROM marts.executions)
 GROUP BY provider, utc_date HAVING pass_rate IS NOT NULL ORDER BY provider, utc_date"""
 
-LATENCY = f"""
+LATENCY = """
 SELECT provider, utc_date, count(duration_ms) AS executions, quantile_cont(duration_ms, 0.50) AS p50_duration_ms,
     quantile_cont(duration_ms, 0.95) AS p95_duration_ms, quantile_cont(duration_ms, 0.99) AS p99_duration_ms
-FROM marts.executions WHERE {_NEWEST} AND duration_ms IS NOT NULL
+FROM marts.executions WHERE utc_date > (SELECT max(utc_date) - 30 FROM marts.executions) AND duration_ms IS NOT NULL
 GROUP BY provider, utc_date ORDER BY provider, utc_date"""
 
-TIMING = f"""
+TIMING = """
 SELECT provider, phase, sum(executions)::BIGINT AS executions, sum(sum_duration_ms) AS sum_duration_ms,
     sum(sum_duration_ms) / nullif(sum(sum(sum_duration_ms)) OVER (PARTITION BY provider), 0) AS share_of_total
-FROM marts.timing_breakdown WHERE {_NEWEST}
+FROM marts.timing_breakdown WHERE utc_date > (SELECT max(utc_date) - 30 FROM marts.executions)
 GROUP BY provider, phase HAVING sum(sum_duration_ms) > 0 ORDER BY provider, phase"""
 
 INCIDENTS = """

@@ -59,7 +59,9 @@ class Executions(dy.Schema):
     response_time_ms = ms("Response time of the tested system")
     http_status_code = count("HTTP status code of the tested system")
     failure_code = text("The provider's failure code, else the first error's")
-    failure_reason = text("The provider's failure message, else the first error's, scrubbed")
+    failure_reason = text(
+        "The provider's failure message, else (or when that is JSON) the first error's, else the first failed assertion, scrubbed"
+    )
     fingerprint = text("Fingerprint of the first error: joins to marts.failure_reasons")
     trace_id = text("Id of the trace that belongs to the try")
     url = text("Link to the result in the provider's product")

@@ -14,22 +14,18 @@ SHOWN_RULES = ("refused", "gone", "forbidden", "unfetched", "stale_running")
 _SYNC_COLUMNS = ("sync_id", "provider", "started_at", "ended_at", "requests", "landed", "unchanged", "error")
 
 
-def write_books(connection: duckdb.DuckDBPyConnection, syncs: pl.DataFrame, refused: pl.DataFrame) -> bool:
-    """Write meta.syncs and the rejects that stand outside the raw files. True when a reject is new.
-
-    A new row in `meta.syncs` alone is no reason to publish: a sync with nothing new changes no answer.
-    """
+def write_books(connection: duckdb.DuckDBPyConnection, syncs: pl.DataFrame, refused: pl.DataFrame) -> None:
+    """Write meta.syncs and the rejects that stand outside the raw files."""
     connection.execute("BEGIN")
     try:
         if syncs.height:
             connection.register("rows_in", syncs.select(_SYNC_COLUMNS).to_arrow())
             connection.execute("INSERT OR REPLACE INTO meta.syncs BY NAME SELECT * FROM rows_in")
-        changed = _write_rejects(connection, refused)
+        _write_rejects(connection, refused)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-    return changed
 
 
 def write_gaps(connection: duckdb.DuckDBPyConnection, gaps: pl.DataFrame) -> None:
@@ -40,10 +36,10 @@ def write_gaps(connection: duckdb.DuckDBPyConnection, gaps: pl.DataFrame) -> Non
         connection.execute("INSERT INTO meta.gaps BY NAME SELECT *, '' AS location, 'not_covered' AS reason FROM rows_in")
 
 
-def _write_rejects(connection: duckdb.DuckDBPyConnection, refused: pl.DataFrame) -> bool:
+def _write_rejects(connection: duckdb.DuckDBPyConnection, refused: pl.DataFrame) -> None:
     shown = refused.filter(pl.col("rule").is_in(SHOWN_RULES)) if refused.height else refused
     if not shown.height:
-        return False
+        return
     connection.register("rows_in", shown.to_arrow())
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE new_rejects AS SELECT provider, endpoint, entity_id, coalesce(body_sha256, '') AS payload_sha256,"
@@ -55,7 +51,7 @@ def _write_rejects(connection: duckdb.DuckDBPyConnection, refused: pl.DataFrame)
         " AND j.entity_id = n.entity_id AND j.payload_sha256 = n.payload_sha256 AND j.json_pointer = '' AND j.rule = n.rule"
     )
     if not connection.execute("SELECT 1 FROM new_rejects LIMIT 1").fetchone():
-        return False
+        return
     connection.execute("INSERT INTO meta.rejects BY NAME SELECT * FROM new_rejects")
     # what was given up as stale gets the outcome `unknown` (contract §3)
     Loader(connection)
@@ -65,4 +61,3 @@ def _write_rejects(connection: duckdb.DuckDBPyConnection, refused: pl.DataFrame)
             " AND n.provider = s.provider AND n.endpoint = s.endpoint AND n.entity_id = s.entity_id"
         )
     derive(connection)
-    return True

@@ -13,6 +13,32 @@ import duckdb
 
 from pipelines.errors import WarehouseError
 
+_CONTENTS = (
+    "SELECT (SELECT format FROM stage.format), (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads),"
+    " (SELECT count(*) FROM meta.rejects)"
+)
+
+
+def contents(connection: duckdb.DuckDBPyConnection) -> tuple[object, ...]:
+    """What tells two states of a warehouse apart: format, ledger, dead letters. A sync with nothing new changes none of it."""
+    row: tuple[object, ...] | None = connection.execute(_CONTENTS).fetchone()
+    return row or ()
+
+
+def published_contents(path: Path) -> tuple[object, ...] | None:
+    """The same of the published file; None when there is none, or one that cannot be read: then it is published anew.
+
+    Asked of the file itself, so that a crash between the load and the publish is made good by the next run.
+    """
+    if not path.exists():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return contents(connection)
+    except duckdb.Error:
+        return None
+
 
 def checkpoint(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Write everything into the work file and close it. Raises WarehouseError when a write-ahead log is left."""

@@ -1,4 +1,7 @@
-"""One sync in a process of its own, for tests that kill it: `python -m tests.integration.run_sync HOME NOW`, settings from the environment."""
+"""One sync in a process of its own, for tests that kill it: `python -m tests.integration.run_sync HOME NOW`.
+
+Settings come from the environment.
+"""
 
 import os
 import sys

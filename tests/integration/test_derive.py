@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from pipelines.clock import SystemClock
+from pipelines.flows.load import load_new
+from pipelines.flows.refresh import work_path
 from pipelines.lake.store import Lake, RawRow
+from pipelines.warehouse.connect import open_work
 from tests.support.house import House
 
 DAY = date(2026, 11, 20)
@@ -267,3 +271,15 @@ def test_damaged_file_is_reported_and_not_loaded(bench: Bench) -> None:
     assert len(report.load.damaged) == 1
     assert path.name in report.load.damaged[0]
     assert bench.ask("SELECT DISTINCT provider FROM core.results") == [("datadog",)]
+
+
+def test_crash_between_load_and_publish_is_made_good_by_the_next_run(bench: Bench) -> None:
+    bench.load(ROW)
+    bench.land(*DETAIL[:3], parent_id=DETAIL[4])
+    settings = bench.house.settings
+    with open_work(work_path(settings)) as connection:  # as far as a run came that was killed before it published
+        assert load_new(connection, Lake(settings.lake), settings.providers, SystemClock()).files == 1
+    assert bench.ask("SELECT has_detail FROM core.results") == [(False,)]
+    report = bench.house.refresh()
+    assert (report.load.files, report.published) == (0, True)
+    assert bench.ask("SELECT has_detail FROM core.results") == [(True,)]

@@ -32,9 +32,13 @@ class Warehouse:
         create_all(self.connection)
         self._pending: dict[str, list[dict[str, object]]] = {}
         self._results = 0
+        self._providers: dict[object, str] = {}  # of each result and run by its key: child rows carry it too
 
     def add(self, table: str, **values: object) -> None:
         """One row of a `schema.table`; columns that are not given are NULL, or a default where they must not be."""
+        owner = values.get("result_key", values.get("run_key"))
+        if owner in self._providers:
+            values = {"provider": self._providers[owner]} | values
         self._pending.setdefault(table, []).append(values)
 
     def result(self, outcome: str = "passed", started_at: datetime | None = NOON, **values: object) -> int:
@@ -59,6 +63,7 @@ class Warehouse:
             "started_at": started_at,
             "utc_date": started_at.date() if started_at else None,
         }
+        self._providers[row["result_key"]] = provider
         self.add("core.results", **(row | values))
         return int(str(row["result_key"]))
 
@@ -74,6 +79,7 @@ class Warehouse:
             "started_at": NOON,
             "utc_date": NOON.date(),
         }
+        self._providers[row["run_key"]] = provider
         self.add("core.runs", **(row | values))
         return int(str(row["run_key"]))
 
@@ -201,6 +207,7 @@ def _execution(
             payload_sha256=f"{key:x}",
             fetched_at=started + timedelta(minutes=4),
             finality=1,
+            is_open=False,
             raw_file="f",
             state="loaded",
         )

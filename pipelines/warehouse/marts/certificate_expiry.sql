@@ -1,6 +1,6 @@
 -- Which TLS certificates run out soon? The newest certificate that each test saw.
 WITH seen AS (
-    SELECT c.*, r.provider, r.test_id, r.test_name, r.started_at AS seen_at
+    SELECT c.* EXCLUDE (provider), r.provider, r.test_id, r.test_name, r.started_at AS seen_at
     FROM core.certificates c JOIN core.results r USING (result_key)
     QUALIFY row_number() OVER (PARTITION BY r.provider, r.test_id ORDER BY r.started_at DESC NULLS LAST, r.result_key DESC) = 1
 ), asked AS (

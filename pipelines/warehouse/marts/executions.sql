@@ -11,6 +11,11 @@ WITH names AS (
         arg_min(code, error_index) FILTER (code IS NOT NULL) AS code,
         arg_min(coalesce(fingerprint, lower(code), lower(name)), error_index) AS fingerprint
     FROM core.errors GROUP BY result_key
+), refuted AS (
+    SELECT result_key,
+        arg_min(concat_ws(' ', source, property, operator, target) || coalesce(': ' || error_message, ', found ' || actual, ''),
+            assertion_index) AS message
+    FROM core.assertions WHERE outcome = 'failed' GROUP BY result_key
 )
 SELECT
     r.result_key, r.provider, r.result_id, r.attempt, r.execution_id, r.try_number, t.try_count,
@@ -24,7 +29,8 @@ SELECT
     CASE WHEN isfinite(r.response_time_ms) THEN r.response_time_ms END AS response_time_ms,
     r.http_status_code,
     coalesce(r.failure_code, e.code) AS failure_code,
-    coalesce(r.failure_message, e.message) AS failure_reason,
+    CASE WHEN regexp_matches(r.failure_message, '^[\[{]') THEN coalesce(e.message, a.message, r.failure_message)  -- JSON is no sentence
+         ELSE coalesce(r.failure_message, e.message, CASE WHEN r.outcome = 'failed' THEN a.message END) END AS failure_reason,
     e.fingerprint, r.trace_id, r.url
 FROM core.results r
 JOIN tries t USING (provider, execution_id)
@@ -32,4 +38,5 @@ JOIN names n USING (provider, test_id)
 LEFT JOIN core.tests d ON d.provider = r.provider AND d.test_id = r.test_id AND d.is_current
 LEFT JOIN core.runs u ON u.run_key = r.run_key
 LEFT JOIN reasons e ON e.result_key = r.result_key
+LEFT JOIN refuted a ON a.result_key = r.result_key
 WHERE r.is_final

@@ -17,7 +17,7 @@ WITH hits AS (
 )
 SELECT
     fingerprint,
-    substr(regexp_replace(regexp_replace(said, '\B''[^'']*''\B|"[^"]*"|`[^`]*`', '?', 'g'),
+    substr(regexp_replace(regexp_replace(said, '\B''[^'']*''\B|"[^"]*"|`[^`]*`|[*]{3}[0-9a-f]{12}', '?', 'g'),
         '[0-9a-f]{8}-[0-9a-f-]{27}|0x[0-9a-f]+|[0-9]+', '#', 'gi'), 1, 300) AS pattern,
     occurrences, executions, tests_hit, providers_hit, first_seen_at, last_seen_at, example_result_key
 FROM grouped
