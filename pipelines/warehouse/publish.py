@@ -14,13 +14,12 @@ import duckdb
 from pipelines.errors import WarehouseError
 
 _CONTENTS = (
-    "SELECT (SELECT format FROM stage.format), (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads),"
-    " (SELECT count(*) FROM meta.rejects)"
+    "SELECT (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads), (SELECT count(*) FROM meta.rejects)"
 )
 
 
 def contents(connection: duckdb.DuckDBPyConnection) -> tuple[object, ...]:
-    """What tells two states of a warehouse apart: format, ledger, dead letters. A sync with nothing new changes none of it."""
+    """What tells two states of a warehouse apart: ledger and dead letters. A sync with nothing new changes neither."""
     row: tuple[object, ...] | None = connection.execute(_CONTENTS).fetchone()
     return row or ()
 
@@ -41,26 +40,32 @@ def published_contents(path: Path) -> tuple[object, ...] | None:
 
 
 def checkpoint(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Write everything into the work file and close it. Raises WarehouseError when a write-ahead log is left."""
+    """Write everything into the file and close it. Raises WarehouseError when a write-ahead log is left."""
     connection.execute("CHECKPOINT")
     connection.close()
     if path.with_name(path.name + ".wal").exists():
         # a copy without its log would silently lose commits
-        raise WarehouseError(f"The work file {path} still has a write-ahead log after its checkpoint: not published.")
+        raise WarehouseError(f"The file {path} still has a write-ahead log after its checkpoint: not published.")
 
 
 def publish(work: Path, published: Path, mode: int) -> int:
-    """Copy the closed work file over the published one, atomically. Returns the size in bytes."""
+    """Put a copy of the closed work file in the published one's place, atomically and without the loader's own schema.
+
+    Returns the size in bytes. Raises WarehouseError when the copy cannot be finished.
+    """
     published.parent.mkdir(parents=True, exist_ok=True)
     copy = published.with_name(f".{published.name}.{os.getpid()}.tmp")
     try:
         with work.open("rb") as source, copy.open("wb") as target:
             os.fchmod(target.fileno(), 0o600)
             shutil.copyfileobj(source, target, 4 * 1024 * 1024)
-            target.flush()
-            os.fchmod(target.fileno(), mode)
-            os.fsync(target.fileno())
-            size = target.tell()
+        connection = duckdb.connect(str(copy))
+        connection.execute("DROP SCHEMA stage CASCADE")
+        checkpoint(connection, copy)
+        with copy.open("rb") as whole:
+            os.fchmod(whole.fileno(), mode)
+            os.fsync(whole.fileno())
+            size = os.fstat(whole.fileno()).st_size
         copy.replace(published)
     finally:
         copy.unlink(missing_ok=True)

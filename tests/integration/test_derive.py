@@ -283,3 +283,16 @@ def test_crash_between_load_and_publish_is_made_good_by_the_next_run(bench: Benc
     report = bench.house.refresh()
     assert (report.load.files, report.published) == (0, True)
     assert bench.ask("SELECT has_detail FROM core.results") == [(True,)]
+
+
+def test_reader_sees_only_what_is_declared_and_every_column_says_what_it_is(bench: Bench) -> None:
+    bench.load(ROW, DETAIL)
+    columns = "SELECT schema_name, table_name, column_name, comment, data_type FROM duckdb_columns() WHERE NOT internal"
+    found = bench.ask(columns)
+    assert {row[0] for row in found} == {"core", "marts", "meta"}
+    assert [row for row in found if not row[3]] == []
+    assert [row for row in found if any(word in str(row[4]) for word in ("[]", "STRUCT", "MAP"))] == []
+    declared = bench.ask("SELECT schema_name, table_name, column_name FROM meta.columns ORDER BY ALL")
+    assert sorted((schema, table, column) for schema, table, column, *_ in found) == declared
+    assert bench.ask("SELECT table_name FROM duckdb_tables() WHERE comment IS NULL") == []
+    assert bench.ask("SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL") == []

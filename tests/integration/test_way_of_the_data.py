@@ -19,8 +19,8 @@ from tests.support.house import House, load_in_steps
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Synced once, advanced by three hours, synced again."""
-    with serve(World(seed=7, days=2, now=datetime.now(UTC))) as server:
-        house = House(tmp_path_factory.mktemp("home"), server, environ={"RESULTHOUSE_START_DAYS": "2"})
+    with serve(World(seed=7, days=1, now=datetime.now(UTC))) as server:
+        house = House(tmp_path_factory.mktemp("home"), server, environ={"RESULTHOUSE_START_DAYS": "1"})
         house.track()
         house.sync()
         server.world.advance(timedelta(hours=3))
@@ -77,7 +77,7 @@ def test_rebuild_gives_the_same_tables(house: House) -> None:
     assert house.hashes(("core", "marts", "meta")) | {"meta.loads": "", "meta.syncs": ""} == before
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_order_of_loading_does_not_matter(house: House, tmp_path: Path, seed: int) -> None:
     def parts(files: list[Path]) -> list[list[Path]]:
         random.Random(seed).shuffle(files)
