@@ -18,6 +18,10 @@ endif
 QUIET_UV  = --quiet --python $(BIN)/python --no-deps
 QUIET_PIP = --quiet --disable-pip-version-check --no-deps --require-hashes
 
+# uv trusts the system's certificates, as pip does: company networks have their own. Two names, for newer and older uv.
+export UV_SYSTEM_CERTS = 1
+export UV_NATIVE_TLS = 1
+
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
