@@ -106,7 +106,10 @@ def _bounds(context: dg.AssetExecutionContext, config: PullConfig) -> tuple[date
             datetime.fromisoformat(config.since) if config.since else None,
             datetime.fromisoformat(config.until) if config.until else None,
         )
-    if config.resume or not context.has_partition_key_range:
+    if config.resume:
         return None, None
-    keys = context.partition_key_range
-    return day_bounds(keys.start, keys.end)
+    if context.has_partition_key:
+        return day_bounds(context.partition_key, context.partition_key)
+    if context.has_partition_key_range:
+        return day_bounds(context.partition_key_range.start, context.partition_key_range.end)
+    return None, None

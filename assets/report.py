@@ -26,7 +26,7 @@ def report_page(context: dg.AssetExecutionContext, house: House) -> Iterator[dg.
     yield dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(settings.report)), "bytes": size})
     failed = [
         evaluation
-        for record in context.instance.all_logs(context.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        for record in context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         if record.dagster_event is not None and not (evaluation := record.dagster_event.asset_check_evaluation_data).passed
     ]
     if failed:

@@ -53,9 +53,9 @@ def sync_id_of(context: dg.AssetExecutionContext, clock: Clock) -> str:
     tagged = context.run.tags.get(SYNC_TAG)
     if tagged:
         return tagged
-    started = context.instance.get_run_record_by_id(context.run_id)
+    started = context.instance.get_run_record_by_id(context.run.run_id)
     at = started.create_timestamp if started else clock.now()
-    return f"{at:%Y%m%dT%H%M%S}-{context.run_id[:8]}"
+    return f"{at:%Y%m%dT%H%M%S}-{context.run.run_id[:8]}"
 
 
 def make_sync_id(clock: Clock) -> str:
