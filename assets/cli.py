@@ -11,36 +11,18 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from assets.console import Progress, out, out_csv, out_json, out_table, say
+from assets.invocation import REPOSITORY, end, exit_code, instance_home, sync_counts
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from assets.runs import Outcome
     from pipelines.providers.spec import Provider
     from pipelines.settings import Settings
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-OWN_STORAGE = ("storage", "local_artifact_storage", "compute_logs")
-# What the repository's dagster.yaml says, for an installation without the repository.
-MINIMAL_INSTANCE = """\
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-concurrency:
-  pools:
-    default_limit: 1
-    granularity: op
-run_retries:
-  enabled: false
-"""
-WRITTEN_BY = "# Written by resulthouse at every run. To configure Dagster yourself, set DAGSTER_HOME to a folder of your own.\n"
 
 app = typer.Typer(
     name="resulthouse",
@@ -79,7 +61,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **options)
         except ResulthouseError as error:
             say(str(error))
-            raise typer.Exit(_exit_code(error)) from None
+            raise typer.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
             say("Interrupted.")
             raise typer.Exit(128 + signal.SIGINT) from None
@@ -125,13 +107,13 @@ def sync(
         if not names and name not in chosen:
             say(f"{other.title} is not configured: skipped (set {_required(other)}).")
     check_folders(settings)
-    instance_home = _instance_home(settings)
+    dagster_home = instance_home(settings)
 
     from assets.resources import make_sync_id
     from assets.runs import run_sync
 
     with _progress(settings):
-        outcome = run_sync(instance_home, settings, chosen, make_sync_id(clock), clock, from_at, to_at)
+        outcome = run_sync(dagster_home, settings, chosen, make_sync_id(clock), clock, from_at, to_at)
     counts = sync_counts(outcome, chosen)
     if as_json:
         out_json(
@@ -195,13 +177,13 @@ def rebuild() -> None:
 
     settings = _settings()
     check_folders(settings)
-    instance_home = _instance_home(settings)
+    dagster_home = instance_home(settings)
 
     from assets.resources import make_sync_id
     from assets.runs import run_rebuild
 
     with _progress(settings):
-        outcome = run_rebuild(instance_home, settings, make_sync_id(SystemClock()))
+        outcome = run_rebuild(dagster_home, settings, make_sync_id(SystemClock()))
     if outcome.refresh is not None:
         out_table(["table", "rows"], list(outcome.refresh.rows.items()))
         out(f"{outcome.seconds:.1f} s, published: {settings.warehouse}")
@@ -324,7 +306,7 @@ def ui(
 
     settings = _settings()
     check_folders(settings)
-    os.environ["DAGSTER_HOME"] = str(_instance_home(settings))
+    os.environ["DAGSTER_HOME"] = str(instance_home(settings))
     workspace = REPOSITORY / "workspace.yaml"
     # the location's name is part of what a schedule's state is remembered by: it must not depend on the folder
     what = ["-w", str(workspace)] if workspace.exists() else ["-m", "assets.definitions"]
@@ -335,54 +317,11 @@ def ui(
 # --- what commands share --------------------------------------------------------------------------------------------
 
 
-def sync_counts(outcome: "Outcome", providers: "dict[str, Provider]") -> dict[str, dict[str, Any]]:
-    """The contract's object per provider."""
-    counts: dict[str, dict[str, Any]] = {}
-    for name in providers:
-        report = outcome.pulls.get(name)
-        load = outcome.refresh.load if outcome.refresh else None
-        counts[name] = {
-            "requests": report.requests if report else 0,
-            "landed": report.landed if report else 0,
-            "unchanged": report.unchanged if report else 0,
-            "loaded": load.loaded.get(name, 0) if load else 0,
-            "rejected": load.rejected.get(name, 0) if load else 0,
-            "open": report.open if report else 0,
-            "detail_pending": report.detail_pending if report else 0,
-            "error": report.error if report else "It was not reached: the run ended before.",
-        }
-    return counts
-
-
 def _settings() -> "Settings":
     from pipelines.providers import load_providers
     from pipelines.settings import load_settings
 
     return load_settings(load_providers())
-
-
-def _instance_home(settings: "Settings") -> Path:
-    """DAGSTER_HOME, or the home's own folder with the repository's dagster.yaml in it."""
-    given = os.environ.get("DAGSTER_HOME")
-    if given:
-        return Path(given).expanduser().resolve()
-    return use_instance(settings.home / "dagster")
-
-
-def use_instance(home: Path) -> Path:
-    """Make this folder DAGSTER_HOME, with the repository's dagster.yaml but for its paths: they are Dagster's defaults there."""
-    source = REPOSITORY / "dagster.yaml"
-    text = source.read_text(encoding="utf-8") if source.exists() else MINIMAL_INSTANCE
-    blocks = re.compile(rf"(?m)^({'|'.join(OWN_STORAGE)}):\n(?:[ \t].*\n|\n)*")
-    text = WRITTEN_BY + blocks.sub("", text)
-    target = home / "dagster.yaml"
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not target.exists() or target.read_text(encoding="utf-8") != text:
-        temporary = home / f".dagster.yaml.{os.getpid()}"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    os.environ["DAGSTER_HOME"] = str(home)  # Dagster's own commands and daemons read it from there
-    return home
 
 
 def _progress(settings: "Settings") -> Progress:
@@ -391,28 +330,6 @@ def _progress(settings: "Settings") -> Progress:
     progress = Progress({name: provider.title for name, provider in settings.providers.items()})
     NOTEBOOK.on_pull, NOTEBOOK.on_load = progress.on_pull, progress.on_load
     return progress
-
-
-def end(outcome: "Outcome") -> None:
-    """Say what went wrong and end with the exit code for it."""
-    for line in (*([str(outcome.error)] if outcome.error else []), *outcome.problems):
-        say(line)
-    if outcome.signal:
-        say("Interrupted: what was fetched has landed, the next sync goes on from there.")
-        raise typer.Exit(128 + outcome.signal)
-    if outcome.error is not None:
-        raise typer.Exit(_exit_code(outcome.error))
-    if not outcome.is_success or outcome.problems or any(report.error for report in outcome.pulls.values()):
-        for name, report in outcome.pulls.items():
-            if report.error:
-                say(f"{name}: {report.error}")
-        raise typer.Exit(1)
-
-
-def _exit_code(error: Exception) -> int:
-    from pipelines.errors import SettingsError
-
-    return 2 if isinstance(error, SettingsError) else 1
 
 
 def _usage(sentence: str) -> Exception:

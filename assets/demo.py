@@ -19,8 +19,8 @@ def run_demo(days: int) -> None:
     server = SandboxProcess(SEED, days, clock.now())
 
     # it comes up while Dagster is imported
-    from assets.cli import end, sync_counts, use_instance
     from assets.console import Progress, out, out_table
+    from assets.invocation import end, sync_counts, use_instance
     from assets.resources import NOTEBOOK
     from assets.runs import run_sync
 

@@ -10,7 +10,8 @@ import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
-from assets.cli import MINIMAL_INSTANCE, app, use_instance
+from assets.cli import app
+from assets.invocation import MINIMAL_INSTANCE, use_instance
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = 9_007_199_254_740_993
