@@ -306,7 +306,7 @@ def ui(
 
     settings = _settings()
     check_folders(settings)
-    os.environ["DAGSTER_HOME"] = str(instance_home(settings))
+    instance_home(settings)
     workspace = REPOSITORY / "workspace.yaml"
     # the location's name is part of what a schedule's state is remembered by: it must not depend on the folder
     what = ["-w", str(workspace)] if workspace.exists() else ["-m", "assets.definitions"]

@@ -33,10 +33,12 @@ WRITTEN_BY = "# Written by resulthouse at every run. To configure Dagster yourse
 
 
 def instance_home(settings: "Settings") -> Path:
-    """DAGSTER_HOME, or the home's own folder with the repository's dagster.yaml in it."""
+    """DAGSTER_HOME, or the home's own folder with the repository's dagster.yaml in it; DAGSTER_HOME is set to it."""
     given = os.environ.get("DAGSTER_HOME")
     if given:
-        return Path(given).expanduser().resolve()
+        home = Path(given).expanduser().resolve()
+        os.environ["DAGSTER_HOME"] = str(home)  # Dagster takes absolute paths only
+        return home
     return use_instance(settings.home / "dagster")
 
 
