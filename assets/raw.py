@@ -12,7 +12,7 @@ import dagster as dg
 
 from assets.partitions import DAYS, day_bounds
 from assets.resources import NOTEBOOK, House, sync_id_of
-from pipelines.errors import ResulthouseError
+from pipelines.errors import ResulthouseError, SettingsError
 from pipelines.flows.pull import PullReport, pull
 from pipelines.providers.spec import Provider
 
@@ -94,7 +94,8 @@ def _pull(context: dg.AssetExecutionContext, config: PullConfig, house: House, p
             return PullReport(provider.name)
         report = asyncio.run(pull(provider, settings, clock, sync_id=sync_id, since=since, until=until, progress=NOTEBOOK.on_pull))
     except ResulthouseError as error:
-        NOTEBOOK.errors.setdefault(sync_id, error)
+        if sync_id not in NOTEBOOK.errors or isinstance(error, SettingsError):  # what asks for another exit code is told first
+            NOTEBOOK.errors[sync_id] = error
         report = PullReport(provider.name, error=str(error))
     NOTEBOOK.pulls.setdefault(sync_id, {})[provider.name] = report
     return report

@@ -144,7 +144,7 @@ def load_settings(
         values=values,
         sources=sources,
         home=home,
-        lake=values["RESULTHOUSE_LAKE"],
+        lake=_lake(values["RESULTHOUSE_LAKE"]),
         warehouse=Path(values["RESULTHOUSE_WAREHOUSE"]).expanduser().resolve(),
         publish_mode=_mode(values["RESULTHOUSE_PUBLISH_MODE"]),
         report=Path(values["RESULTHOUSE_REPORT"]).expanduser().resolve(),
@@ -168,6 +168,11 @@ def check_url(name: str, url: str) -> None:
         raise SettingsError(f"{name} must hold no user, password, query or fragment.")
     if parts.scheme == "http" and host not in LOOPBACK:
         raise SettingsError(f"{name} must be https: plain http is accepted for loopback hosts only.")
+
+
+def _lake(text: str) -> str:
+    """A folder as an absolute path; an address as it is."""
+    return text if "://" in text else str(Path(text).expanduser().resolve())
 
 
 def _number(name: str, values: Mapping[str, str]) -> float:

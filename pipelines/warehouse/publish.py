@@ -13,9 +13,7 @@ import duckdb
 
 from pipelines.errors import WarehouseError
 
-_CONTENTS = (
-    "SELECT (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads), (SELECT count(*) FROM meta.rejects)"
-)
+_CONTENTS = "SELECT (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads), (SELECT count(*) FROM meta.rejects)"
 
 
 def contents(connection: duckdb.DuckDBPyConnection) -> tuple[object, ...]:
