@@ -214,7 +214,7 @@ def _repairs(payloads: pl.DataFrame) -> pl.DataFrame:
     return repaired.select(
         "entity_id",
         pl.lit("").alias("json_pointer"),
-        pl.concat_str(pl.lit("repaired: "), pl.col("repairs")).alias("kind"),
+        pl.lit("repaired").alias("kind"),
     )
 
 
