@@ -7,6 +7,7 @@ No masking, no schema here.
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any
 
 import simplejson
@@ -74,6 +75,15 @@ def as_number(value: Any) -> float | None:
     if isinstance(value, simplejson.RawJSON):
         return float(value.encoded_json)
     return None
+
+
+def as_instant(value: Any) -> datetime | None:
+    """The instant of an ISO-8601 text with a zone, None for anything else."""
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return instant if instant is not None and instant.tzinfo is not None else None
 
 
 def _depth(value: Any) -> int:

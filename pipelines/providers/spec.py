@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pipelines.errors import RefusedError
+
 if TYPE_CHECKING:  # both cost a second to import, which `query` and `--help` do not have
     import polars as pl
 
@@ -268,6 +270,17 @@ class Provider:
             if endpoint.name == name:
                 return endpoint
         raise KeyError(name)
+
+
+def refusal(reply: Reply, message: str) -> RefusedError:
+    """The error for an answer that is JSON, but of another shape than documented."""
+    return RefusedError(
+        message,
+        status=reply.status,
+        body_sha256=reply.body_sha256,
+        body_bytes=reply.body_bytes,
+        content_type=reply.headers.get("content-type", ""),
+    )
 
 
 async def bounded(jobs: Iterable[Callable[[], Awaitable[Sequence[Event]]]], concurrency: int) -> AsyncIterator[Event]:

@@ -6,13 +6,12 @@ There is no list endpoint (Get Results API, read 2026-08): runs come from the ex
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from pipelines.errors import FetchError, HaltedError, RefusedError, RejectedError
-from pipelines.jsontext import as_number
+from pipelines.errors import FetchError, HaltedError, RejectedError
+from pipelines.jsontext import as_instant, as_number
 from pipelines.providers.spec import (
     Crawl,
     Document,
@@ -24,6 +23,7 @@ from pipelines.providers.spec import (
     Tracked,
     TrackedLine,
     bounded,
+    refusal,
 )
 
 ENDPOINT = "plan_runs"
@@ -54,15 +54,9 @@ async def _fetch(crawl: Crawl, known: Known) -> Sequence[Event]:
         return [Missed(ENDPOINT, run_id, error, event_at=known.event_at)]
     run = run_of(reply.document)
     if run is None or not ("id" in run or "status" in run):
-        refused = RefusedError(
-            f"applitools run {run_id}: the answer is no plan run",
-            status=reply.status,
-            body_sha256=reply.body_sha256,
-            body_bytes=reply.body_bytes,
-        )
-        return [Missed(ENDPOINT, run_id, refused, event_at=known.event_at)]
+        return [Missed(ENDPOINT, run_id, refusal(reply, f"applitools run {run_id}: the answer is no plan run"), event_at=known.event_at)]
     started = run.get("started_at")
-    event_at = _instant(started) if started else reply.fetched_at
+    event_at = as_instant(started) if started else reply.fetched_at
     return [Payload(ENDPOINT, run_id, reply.document, reply, event_at=event_at)]
 
 
@@ -103,11 +97,3 @@ def parse_tracked(document: Document) -> TrackedLine:
     if token is not None and not isinstance(token, str):
         raise ValueError("The line's read_token is no text: an execute response of Applitools is expected.")
     return TrackedLine(runs=(Tracked(ENDPOINT, run_id.strip(), token or None),))
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return instant if instant is not None and instant.tzinfo is not None else None

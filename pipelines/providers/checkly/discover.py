@@ -14,8 +14,9 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from pipelines.errors import DeferredError, FetchError, GoneError, HaltedError, RefusedError
-from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, bounded
+from pipelines.errors import DeferredError, FetchError, GoneError, HaltedError
+from pipelines.jsontext import as_instant
+from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, bounded, refusal
 
 ROWS, SESSIONS, RESULTS = "test_session_rows", "test_sessions", "test_session_results"
 PAGE_ROWS = 100
@@ -93,10 +94,10 @@ class _Walk:
             for entry in entries:
                 entity_id = entry.get("id") if isinstance(entry, dict) else None
                 if not isinstance(entity_id, str) or not entity_id:
-                    raise _refused(reply, "Checkly listed a test session without an id.")
+                    raise refusal(reply, "Checkly listed a test session without an id.")
                 if entity_id not in ids:
                     ids.add(entity_id)
-                    yield Payload(ROWS, entity_id, entry, reply, event_at=_instant(entry.get("startedAt")))
+                    yield Payload(ROWS, entity_id, entry, reply, event_at=as_instant(entry.get("startedAt")))
             cursor = reply.document.get("nextId")
             if cursor is None:
                 return
@@ -127,7 +128,7 @@ class _Walk:
                 raise
             except FetchError as error:
                 return (Missed(SESSIONS, session_id, error, event_at=event_at),)
-            started_at = _instant(reply.document.get("startedAt")) or event_at
+            started_at = as_instant(reply.document.get("startedAt")) or event_at
             details.append(Payload(SESSIONS, session_id, reply.document, reply, event_at=started_at))
             return ()
 
@@ -184,34 +185,16 @@ class _Walk:
 
 def _checked(reply: Reply, id_name: str, expected: str) -> None:
     if not isinstance(reply.document, dict):
-        raise _refused(reply, f"Checkly answered {expected} with something else than a JSON object.")
+        raise refusal(reply, f"Checkly answered {expected} with something else than a JSON object.")
     if reply.document.get(id_name, expected) != expected:
-        raise _refused(reply, f"Checkly answered {expected} with another entity.")
+        raise refusal(reply, f"Checkly answered {expected} with another entity.")
 
 
 def _list(reply: Reply, name: str) -> list[Any]:
     entries = reply.document.get(name) if isinstance(reply.document, dict) else None
     if not isinstance(entries, list):
-        raise _refused(reply, f"Checkly's list of test sessions has no `{name}`.")
+        raise refusal(reply, f"Checkly's list of test sessions has no `{name}`.")
     return entries
-
-
-def _refused(reply: Reply, message: str) -> RefusedError:
-    return RefusedError(
-        message,
-        status=reply.status,
-        body_sha256=reply.body_sha256,
-        body_bytes=reply.body_bytes,
-        content_type=reply.headers.get("content-type", ""),
-    )
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return instant if instant is not None and instant.tzinfo is not None else None
 
 
 def _second(instant: datetime) -> datetime:

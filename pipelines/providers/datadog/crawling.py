@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipelines.errors import DeferredError, FetchError, RefusedError
+from pipelines.errors import DeferredError, FetchError
 from pipelines.providers.datadog.leaves import OPEN_EVENT_TYPES
-from pipelines.providers.spec import Document, Reply, State
+from pipelines.providers.spec import Document, State
 
 GIVE_UP_AFTER = 5
 """Requests in a row that fail after all retries before the rest is left for the next sync: it is the API then, not the
@@ -77,8 +77,3 @@ def from_ms_epoch(check_ms: float | None) -> datetime | None:
         return datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=check_ms)
     except OverflowError:
         return None
-
-
-def refused(reply: Reply, what: str) -> RefusedError:
-    """The error for an answer of another shape than documented."""
-    return RefusedError(f"{what}.", status=reply.status, body_sha256=reply.body_sha256, body_bytes=reply.body_bytes)

@@ -11,8 +11,8 @@ from functools import partial
 
 from pipelines import jsontext
 from pipelines.errors import FetchError, GoneError, HaltedError
-from pipelines.providers.datadog.crawling import KINDS, Kind, Streak, from_ms_epoch, id_text, refused, state, told_result
-from pipelines.providers.spec import Crawl, Document, Event, Missed, Payload, Reply, Waiting, bounded
+from pipelines.providers.datadog.crawling import KINDS, Kind, Streak, from_ms_epoch, id_text, state, told_result
+from pipelines.providers.spec import Crawl, Document, Event, Missed, Payload, Reply, Waiting, bounded, refusal
 
 CATCH_UP = timedelta(days=7)
 """How old a list row may be whose full result is still fetched."""
@@ -150,7 +150,7 @@ def _detail(candidate: Candidate, reply: Reply) -> Payload:
     document = reply.document
     told_id = id_text(document.get("result_id")) if isinstance(document, dict) else None
     if not isinstance(document, dict) or (told_id is not None and told_id != candidate.result_id):
-        raise refused(reply, f"Datadog result {candidate.result_id}: the answer is not this result")
+        raise refusal(reply, f"Datadog result {candidate.result_id}: the answer is not this result.")
     event_at = candidate.event_at or from_ms_epoch(jsontext.as_number(document.get("check_time")))
     return Payload(candidate.kind.details, candidate.result_id, document, reply, parent_id=candidate.public_id, event_at=event_at)
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from pipelines import jsontext
 from pipelines.errors import DeferredError, FetchError, HaltedError
-from pipelines.providers.datadog.crawling import KINDS, Kind, Streak, from_ms_epoch, id_text, refused
+from pipelines.providers.datadog.crawling import KINDS, Kind, Streak, from_ms_epoch, id_text
 from pipelines.providers.datadog.details import Candidate, fetch_details, note
-from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, bounded
+from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, bounded, refusal
 
 PAGE_ROWS = 150
 TESTS_PER_PAGE = 100
@@ -71,7 +71,7 @@ async def _tests(crawl: Crawl, scopes: dict[str, _Scope]) -> AsyncIterator[Event
         for test in fresh:
             public_id = id_text(test.get("public_id"))
             if public_id is None:
-                yield Missed("tests", f"page {page}", refused(reply, "a Datadog test without public_id"))
+                yield Missed("tests", f"page {page}", refusal(reply, "a Datadog test without public_id."))
                 continue
             seen.add(public_id)
             yield Payload("tests", public_id, test, reply, event_at=reply.fetched_at)
@@ -172,7 +172,7 @@ async def _page_back(crawl: Crawl, scope: _Scope, from_at: datetime, to_at: date
             oldest_ms = min(oldest_ms, math.inf if check_ms is None else check_ms)
             result_id = id_text(row.get("result_id"))
             if result_id is None:
-                error = refused(reply, f"a result of Datadog test {scope.public_id} without result_id")
+                error = refusal(reply, f"a result of Datadog test {scope.public_id} without result_id.")
                 events.append(Missed(scope.kind.rows, f"{scope.public_id}@{row.get('check_time')}", error))
                 continue
             if result_id in read:
@@ -198,7 +198,7 @@ def _listed(reply: Reply, name: str, what: str) -> list[dict[str, Any]]:
     document = reply.document
     items = document.get(name) if isinstance(document, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise refused(reply, f"{what}: the answer holds no list `{name}` of objects")
+        raise refusal(reply, f"{what}: the answer holds no list `{name}` of objects.")
     return items
 
 

@@ -7,12 +7,12 @@ webhooks.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from pipelines.errors import FetchError, HaltedError, RefusedError
+from pipelines.errors import FetchError, HaltedError
+from pipelines.jsontext import as_instant
 from pipelines.providers.spec import (
     Crawl,
     Document,
@@ -24,6 +24,7 @@ from pipelines.providers.spec import (
     Tracked,
     TrackedLine,
     bounded,
+    refusal,
 )
 
 RUNS, GROUPS = "test_runs", "test_group_runs"
@@ -47,14 +48,8 @@ async def _fetch(crawl: Crawl, known: Known) -> Sequence[Event]:
         return [Missed(RUNS, run_id, error, event_at=known.event_at)]
     run = _object(reply.document, "test_run")
     if not run:
-        refused = RefusedError(
-            f"docketqa test run {run_id}: the answer holds no test_run",
-            status=reply.status,
-            body_sha256=reply.body_sha256,
-            body_bytes=reply.body_bytes,
-        )
-        return [Missed(RUNS, run_id, refused, event_at=known.event_at)]
-    return [Payload(RUNS, run_id, reply.document, reply, event_at=_instant(run.get("created_at")))]
+        return [Missed(RUNS, run_id, refusal(reply, f"docketqa test run {run_id}: the answer holds no test_run"), event_at=known.event_at)]
+    return [Payload(RUNS, run_id, reply.document, reply, event_at=as_instant(run.get("created_at")))]
 
 
 def state(document: Document) -> State:
@@ -76,7 +71,7 @@ def parse_tracked(document: Document) -> TrackedLine:
             group_id = _id(group.get("id"))
             if group_id is None:
                 raise ValueError(f"The line has no whole number in {name}.id: {_EXPECTED}")
-            landed = (GROUPS, group_id, document, _instant(group.get("created_at")))
+            landed = (GROUPS, group_id, document, as_instant(group.get("created_at")))
             return TrackedLine(runs=_members(group.get(members)), payloads=(landed,))
     run = _object(document, "test_run") or document
     run_id = None if "test_runs" in run else _id(run.get("id"))
@@ -100,11 +95,3 @@ def _id(value: object) -> str | None:
 def _object(document: Document, name: str) -> dict[str, Any]:
     value = document.get(name) if isinstance(document, dict) else None
     return value if isinstance(value, dict) else {}
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return instant if instant is not None and instant.tzinfo is not None else None
