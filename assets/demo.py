@@ -29,7 +29,8 @@ def run_demo(days: int) -> None:
         NOTEBOOK.environ = demo_environ(home, server.env, days)
         settings = load_settings(load_providers(), environ=NOTEBOOK.environ, dotenv=None)
         instance_home = use_instance(settings.home / "dagster")
-        out(f"Sandbox of {len(settings.providers)} provider APIs on {server.url}: {days} days of made-up results, seed {SEED}.")
+        history = "1 day" if days == 1 else f"{days} days"
+        out(f"Sandbox of {len(settings.providers)} provider APIs on {server.url}: {history} of made-up results, seed {SEED}.")
         register_runs(server, settings, clock, _sync_id(clock))
         with Progress({name: provider.title for name, provider in settings.providers.items()}) as progress:
             NOTEBOOK.on_pull, NOTEBOOK.on_load = progress.on_pull, progress.on_load
