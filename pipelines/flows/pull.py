@@ -78,8 +78,9 @@ async def pull(
     started_at = clock.now()
     report = PullReport(provider.name)
     with _provider_lock(settings, provider):
-        _give_up(provider, lake, read_history(lake, provider, started_at, settings.review, private.get), started_at, sync_id)
         history = read_history(lake, provider, started_at, settings.review, private.get)
+        if _give_up(provider, lake, history, started_at, sync_id):
+            history = read_history(lake, provider, started_at, settings.review, private.get)
         landing = _Landing(provider, lake, history, Redactor(private.mask_key()), sync_id, clock, report)
         async with HttpClient(provider, values, clock=clock, rng=rng, transport=transport) as client:
             crawl = Crawl(
@@ -260,8 +261,8 @@ class _Landing:
         )
 
 
-def _give_up(provider: Provider, lake: Lake, history: LakeHistory, now: datetime, sync_id: str) -> None:
-    """Entities that ran, or could not be fetched, for 7 days are given up: a dead letter each."""
+def _give_up(provider: Provider, lake: Lake, history: LakeHistory, now: datetime, sync_id: str) -> bool:
+    """Entities that ran, or could not be fetched, for 7 days are given up: a dead letter each. True when there was one."""
     closed = [
         Refused(known.endpoint, known.entity_id, rule, now, known.parent_id, why, event_at=known.event_at)
         for rule, why, every in (
@@ -271,6 +272,7 @@ def _give_up(provider: Provider, lake: Lake, history: LakeHistory, now: datetime
         for known in every
     ]
     lake.refuse(provider.name, closed, sync_id)
+    return bool(closed)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class Step:
     steps: tuple[Step, ...] = ()
 
 
-RECENT = timedelta(hours=36)
+RECENT = timedelta(hours=24)
 """Age of a `recent` test: more than one page of 150 rows when it runs every hour in seven places."""
 
 
