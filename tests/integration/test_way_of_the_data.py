@@ -15,15 +15,17 @@ from pipelines.warehouse.checks import run_checks
 from pipelines.warehouse.connect import open_published
 from tests.support.house import House, load_in_steps
 
+LATER = timedelta(hours=3)
+
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Synced once, advanced by three hours, synced again."""
-    with serve(World(seed=7, days=1, now=datetime.now(UTC))) as server:
+    with serve(World(seed=7, days=1, now=datetime.now(UTC) - LATER)) as server:
         house = House(tmp_path_factory.mktemp("home"), server, environ={"RESULTHOUSE_START_DAYS": "1"})
         house.track()
         house.sync()
-        server.world.advance(timedelta(hours=3))
+        server.world.advance(LATER)  # now it stands at the present: a later one would grow while the tests run
         house.sync()
         yield house
 
