@@ -1,12 +1,10 @@
 """`resulthouse demo`: a sandbox beside this process, one sync from it as a Dagster run, and in plain words what came of it."""
 
-import random
 import time
 from pathlib import Path
 
 from pipelines.clock import SystemClock
 from pipelines.flows.demo import HOME, SEED, SandboxProcess, answers, demo_environ, make_home, register_runs
-from pipelines.flows.pull import new_sync_id
 from pipelines.providers import load_providers
 from pipelines.settings import Settings, load_settings
 
@@ -21,7 +19,7 @@ def run_demo(days: int) -> None:
     # it comes up while Dagster is imported
     from assets.console import Progress, out, out_table
     from assets.invocation import end, sync_counts, use_instance
-    from assets.resources import NOTEBOOK
+    from assets.resources import NOTEBOOK, make_sync_id
     from assets.runs import run_sync
 
     with server:
@@ -31,10 +29,10 @@ def run_demo(days: int) -> None:
         instance_home = use_instance(settings.home / "dagster")
         history = "1 day" if days == 1 else f"{days} days"
         out(f"Sandbox of {len(settings.providers)} provider APIs on {server.url}: {history} of made-up results, seed {SEED}.")
-        register_runs(server, settings, clock, _sync_id(clock))
+        register_runs(server, settings, clock, make_sync_id(clock))
         with Progress({name: provider.title for name, provider in settings.providers.items()}) as progress:
             NOTEBOOK.on_pull, NOTEBOOK.on_load = progress.on_pull, progress.on_load
-            outcome = run_sync(instance_home, settings, settings.configured(), _sync_id(clock), clock)
+            outcome = run_sync(instance_home, settings, settings.configured(), make_sync_id(clock), clock)
     counts = sync_counts(outcome, dict(settings.providers))
     out(f"\nThe sync took {outcome.seconds:.1f} s:")
     out_table(["provider", *next(iter(counts.values()))], [[name, *each.values()] for name, each in counts.items()])
@@ -58,10 +56,6 @@ def _answer(settings: Settings) -> None:
         out(f"\n{number}. {question.words}\n")
         out("\n".join(f"   {line}" for line in question.sql.splitlines()) + "\n")
         out_table(answer.columns, answer.rows)
-
-
-def _sync_id(clock: SystemClock) -> str:
-    return new_sync_id(clock.now(), random.Random())  # noqa: S311 - an id, no secret
 
 
 def _relative(path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from pipelines.errors import SettingsError
 from pipelines.providers.spec import Provider
 
 
@@ -17,12 +16,3 @@ def load_providers() -> dict[str, Provider]:
             provider = importlib.import_module(f"{__name__}.{module.name}").PROVIDER
             found[provider.name] = provider
     return found
-
-
-def named_providers(names: tuple[str, ...]) -> dict[str, Provider]:
-    """The providers of these names, all of them when none is named. Raises SettingsError for a name that is none."""
-    every = load_providers()
-    for name in names:
-        if name not in every:
-            raise SettingsError(f"There is no provider {name!r}: choose from {', '.join(every)}.")
-    return {name: provider for name, provider in every.items() if not names or name in names}

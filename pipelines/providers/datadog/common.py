@@ -139,9 +139,6 @@ def batch_id(base: pl.DataFrame) -> pl.Expr:
     return pl.col("batch_id")
 
 
-ERROR_COLUMNS = (*KEEP, "step_index", "origin", "code", "name", "message")
-
-
 def error_rows(base: pl.DataFrame) -> list[pl.DataFrame]:
     """What the result itself says went wrong: failure, error, plain errorMessage; before duplicates are dropped."""
     owner = result("failure")
