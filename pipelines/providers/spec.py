@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # both cost a second to import, which `query` and `--help` do
     import polars as pl
 
     from pipelines.schemas.leaves import Tree
+    from pipelines.schemas.places import Places
 
 Document = Any
 """A parsed JSON value: dict, list, str, int, bool, None, or a number kept as its exact text."""
@@ -36,6 +37,7 @@ class Endpoint:
     `is_summary` marks list rows: their values only fill what a detail lacks.
     `keeps_history`: older versions stay loaded (definitions), instead of being superseded.
     `state` reads the masked document and says whether the entity must be fetched again.
+    `places` says where each leaf stands in the warehouse (`pipelines.schemas.places`).
     """
 
     name: str
@@ -45,6 +47,7 @@ class Endpoint:
     keeps_history: bool = False
     is_partitioned: bool = True
     state: Callable[[Document], State] = lambda document: "final"
+    places: Places | None = None
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ CHILDREN: dict[str, Table] = {
         _core("page_vitals", core.PageVitals, "result_key"),
         _core("certificates", core.Certificates, "result_key"),
         _core("exchanges", core.Exchanges, "result_key"),
+        _core("hops", core.Hops, "result_key"),
+        _core("dns_records", core.DnsRecords, "result_key"),
+        _core("pings", core.Pings, "result_key"),
+        _core("suggestions", core.Suggestions, "result_key"),
         _core("environments", core.Environments, "run_key"),
     )
 }

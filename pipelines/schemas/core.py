@@ -82,7 +82,12 @@ class Results(dy.Schema):
     private_location_id = text("Id of the private location it ran in")
     device = text("Device name")
     browser = text("Browser name")
+    browser_version = text("Browser version")
     os = text("Operating system")
+    viewport_width = count("Viewport or screen width of the device", unit="px")
+    viewport_height = count("Viewport or screen height of the device", unit="px")
+    trigger = text("What started the try: scheduled, fast, ci, triggered, … as the provider names it")
+    initial_result_id = text("The result that this one is a retry of, as the provider names it")
     status = text("The provider's own word for the state")
     outcome = word("State in the common vocabulary", OUTCOMES)
     is_terminal = flag("True when the state will not change any more", required=True)
@@ -100,6 +105,12 @@ class Results(dy.Schema):
     http_status_code = count("HTTP status code of the tested system")
     failure_code = text("The provider's failure code")
     failure_message = text("The provider's failure message, scrubbed")
+    resolved_ip = text("Address that the tested host name was resolved to")
+    dns_server = text("Name server that was asked")
+    step_count = count("Steps that the test has, as the provider counts them")
+    step_completed_count = count("Steps that ran, as the provider counts them")
+    error_count = count("Errors, as the provider counts them")
+    test_valid_from_at = instant("valid_from_at of the row of core.tests that was in force when the try started", derived=True)
     trace_id = text("Id of the trace that belongs to the try")
     url = text("Link to the result in the provider's product")
     payload_sha256 = text("Hash of the payload that the row came from", derived=True)
@@ -243,6 +254,9 @@ class Certificates(dy.Schema):
     cipher = text("Cipher suite")
     protocol = text("TLS version")
     alt_names = json("Subject alternative names, a list")
+    is_chain_trusted = flag("The provider says: the chain ends in a trusted root")
+    is_hostname_verified = flag("The provider says: the certificate is for the tested host name")
+    handshake_ms = ms("How long the TLS handshake took")
     attributes = json("Every documented leaf without a column of its own")
     endpoint = text(_ENDPOINT, derived=True)
 
@@ -256,11 +270,89 @@ class Exchanges(dy.Schema):
     method = text("HTTP method or the protocol's call")
     url = text("Requested address, scrubbed")
     status_code = count("HTTP status code")
+    host = text("Host that was asked, where it is told apart from the address")
+    port = count("Port that was asked, where it is told apart from the address")
+    resolved_ip = text("Address that the host name was resolved to")
+    grpc_status_code = count("gRPC status code, 0 is OK")
+    grpc_health_status = text("State that a gRPC health check reported")
     request_headers = json("Request headers, secrets masked")
     response_headers = json("Response headers, secrets masked")
     response_body = text("Response body, scrubbed")
     response_bytes = count("Size of the response", unit="bytes")
     attributes = json("Every documented leaf without a column of its own")
+    endpoint = text(_ENDPOINT, derived=True)
+
+
+class Hops(dy.Schema):
+    """One hop of a traceroute or network path."""
+
+    result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
+    trace_index = count("Place of the traceroute in the result, from 0", primary=True)
+    hop_index = count("Place of the hop in the traceroute, from 0", primary=True)
+    step_index = count(_STEP, required=True)
+    hop_number = count("Distance from the source as the provider numbers it (TTL)")
+    host = text("Host name of the router")
+    ip = text("Address of the router")
+    asn = text("Autonomous system of the router")
+    is_reachable = flag("True when the router answered")
+    sent_count = count("Packets sent")
+    received_count = count("Packets answered")
+    packet_loss_pct = number("Packets lost", unit="%")
+    rtt_avg_ms = ms("Mean round trip")
+    rtt_min_ms = ms("Shortest round trip")
+    rtt_max_ms = ms("Longest round trip")
+    attributes = json("Every documented leaf without a column of its own")
+    endpoint = text(_ENDPOINT, derived=True)
+
+
+class DnsRecords(dy.Schema):
+    """One answer or attempt of a name resolution."""
+
+    result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
+    record_index = count("Place in the result, from 0", primary=True)
+    step_index = count(_STEP, required=True)
+    kind = text("answer or attempt")
+    server = text("Name server that was asked")
+    name = text("Name that was asked for")
+    record_type = text("Record type: A, AAAA, CNAME, …")
+    value = text("What was answered; several values as a JSON list")
+    ttl_s = number("How long the answer may be kept", unit="s")
+    duration_ms = ms("How long the answer took")
+    attributes = json("Every documented leaf without a column of its own")
+    endpoint = text(_ENDPOINT, derived=True)
+
+
+class Pings(dy.Schema):
+    """Packet statistics of a network probe."""
+
+    result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
+    ping_index = count("Place in the result, from 0", primary=True)
+    step_index = count(_STEP, required=True)
+    sent_count = count("Packets sent")
+    received_count = count("Packets answered")
+    packet_loss_pct = number("Packets lost", unit="%")
+    rtt_avg_ms = ms("Mean round trip")
+    rtt_min_ms = ms("Shortest round trip")
+    rtt_max_ms = ms("Longest round trip")
+    jitter_ms = ms("Mean deviation between round trips")
+    attributes = json("Every documented leaf without a column of its own")
+    endpoint = text(_ENDPOINT, derived=True)
+
+
+class Suggestions(dy.Schema):
+    """One change that an agent suggests for its test."""
+
+    result_key = key(_RESULT_KEY, primary=True)
+    provider = text("Provider name", required=True, derived=True)
+    suggestion_index = count("Place in the result, from 0", primary=True)
+    category = text("What it is about: credentials, endpoint, configuration")
+    summary = text("The suggestion, scrubbed")
+    prompt = text("Passage of the prompt that it is about, scrubbed")
+    prompt_replacement = text("What the agent would write instead, scrubbed")
+    secret_names = json("Names of the variables that it needs, a list")
     endpoint = text(_ENDPOINT, derived=True)
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Table
 
-FORMAT = "3"
+FORMAT = "4"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
 KEYED = frozenset({"core.runs", "core.results", "core.tests", *(f"meta.{name}" for name in META if name != "versions")})

@@ -21,6 +21,7 @@ _RESULTS_APART = {
     "attributes",
     "try_number",
     "is_final",
+    "test_valid_from_at",
 }
 _RUNS_APART = {"outcome", "is_terminal", "started_at", "ended_at", "duration_ms", "utc_date", "attributes"} | {
     name for name in RUNS.columns if name.endswith("_count")

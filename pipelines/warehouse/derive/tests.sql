@@ -39,8 +39,9 @@ WINDOW versions AS (PARTITION BY provider, test_id ORDER BY version),
        so_far AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
        later AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
 
--- Results whose payload holds no name of its own are named by the version that they ran as (the first version covers earlier ones).
-CREATE OR REPLACE TEMP TABLE renamed_tests AS
+-- Results join to the version that they ran as (the first version covers earlier ones), and those whose payload holds no name of their
+-- own are named by it.
+CREATE OR REPLACE TEMP TABLE changed_tests AS
 SELECT DISTINCT provider, test_id FROM (
     (SELECT provider, test_id, valid_from_at, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)
      EXCEPT FROM versions_before)
@@ -48,14 +49,19 @@ SELECT DISTINCT provider, test_id FROM (
     (FROM versions_before EXCEPT
      SELECT provider, test_id, valid_from_at, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)));
 
-UPDATE core.results r SET test_name = n.name
-FROM (
-    SELECT r.result_key, coalesce(arg_max(t.name, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at),
-                                  arg_min(t.name, t.valid_from_at)) AS name
-    FROM core.results r
-    JOIN core.tests t ON t.provider = r.provider AND t.test_id = r.test_id
-    WHERE (r.result_key IN (FROM touched_results) OR (r.provider, r.test_id) IN (FROM renamed_tests))
-      AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_name IS NOT NULL)
-    GROUP BY r.result_key
-) n
-WHERE r.result_key = n.result_key AND n.name IS NOT NULL AND r.test_name IS DISTINCT FROM n.name;
+CREATE OR REPLACE TEMP TABLE ran_as AS
+SELECT r.result_key,
+    coalesce(max(t.valid_from_at) FILTER (t.valid_from_at <= r.started_at), min(t.valid_from_at)) AS test_valid_from_at,
+    coalesce(arg_max(t.name, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at), arg_min(t.name, t.valid_from_at)) AS name
+FROM core.results r
+JOIN core.tests t ON t.provider = r.provider AND t.test_id = r.test_id
+WHERE r.result_key IN (FROM touched_results) OR (r.provider, r.test_id) IN (FROM changed_tests)
+GROUP BY r.result_key;
+
+UPDATE core.results r SET test_valid_from_at = v.test_valid_from_at
+FROM ran_as v WHERE r.result_key = v.result_key AND r.test_valid_from_at IS DISTINCT FROM v.test_valid_from_at;
+
+UPDATE core.results r SET test_name = v.name
+FROM ran_as v
+WHERE r.result_key = v.result_key AND v.name IS NOT NULL AND r.test_name IS DISTINCT FROM v.name
+  AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_name IS NOT NULL);
