@@ -45,7 +45,9 @@ def at(place: str, form: Form | None = None) -> Target:
 
 SECONDS = Form("s x 1000", lambda value: value * 1000)
 LOWER = Form("lower case", str.lower)
-ADDRESS = Form("without query and fragment", lambda value: value.split("?")[0], lambda number: f"https://example.test/v{number}?page={number}")
+ADDRESS = Form(
+    "without query and fragment", lambda value: value.split("?")[0], lambda number: f"https://example.test/v{number}?page={number}"
+)
 
 Place = str | Target | tuple[str | Target, ...]
 
@@ -54,15 +56,18 @@ Place = str | Target | tuple[str | Target, ...]
 class Places:
     """Where the leaves of one endpoint stand.
 
-    `id` is the pointer of the leaf that is the entity's id. `forms`: pointer of an object -> sets of members that are documented as
-    alternatives to each other (a `oneOf`, or two shapes of one payload); members in no set go with each of them.
+    `id` is the pointer of the leaf that is the entity's id, or several where the payload has several shapes.
+    `forms`: pointer of an object -> sets of members that are documented as alternatives to each other (a `oneOf`, or two shapes of one
+    payload); members in no set go with each of them.
     `samples`: pointer -> maker of a fitting value, where the leaf's type does not say it (a time, a URL, a code).
+    `document`: the API document that names these leaves.
     """
 
-    id: str
+    id: str | tuple[str, ...]
     to: Mapping[str, Place]
     forms: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     samples: Mapping[str, Callable[[int], Any]] = field(default_factory=dict)
+    document: str = ""
 
     def of(self, pointer: str) -> tuple[Target, ...]:
         """The targets of one leaf, without a place none."""

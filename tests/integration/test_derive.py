@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -193,6 +194,32 @@ def test_result_takes_the_name_that_its_test_had(bench: Bench) -> None:
     versions = "SELECT name, is_current FROM core.tests WHERE name IS NOT NULL ORDER BY valid_from_at"
     assert [row for row in bench.ask(versions) if row[1]] == [("New name", True)]
     assert bench.ask("SELECT test_name FROM core.results") == [("Old name",)]
+
+
+def _at(minute: int) -> tuple[Any, ...]:
+    row = {**_row(), "result_id": f"at-{minute}", "check_time": (T0 + timedelta(minutes=minute)).timestamp() * 1000}
+    return ("datadog/api_result_rows", f"at-{minute}", row, 700, "abc-def-ghi")
+
+
+def _version(tag: str, minute: int) -> tuple[Any, ...]:
+    document = {"public_id": "abc-def-ghi", "name": "Home", "type": "api", "status": "live", "locations": [], "tags": [tag]}
+    return ("datadog/tests", "abc-def-ghi", document, minute, None)
+
+
+@pytest.mark.parametrize("shuffle", range(6))
+def test_result_joins_to_the_test_version_that_produced_it(bench: Bench, shuffle: int) -> None:
+    landings = [_version("v1", 10), _version("v2", 300), _version("v3", 600), _at(-5), _at(20), _at(299), _at(301), _at(650)]
+    random.Random(shuffle).shuffle(landings)
+    bench.load(*landings, one_by_one=shuffle < 3)
+    joined = "SELECT result_id, tags FROM core.results r JOIN core.tests t ON (t.provider, t.test_id, t.valid_from_at)"
+    joined += " = (r.provider, r.test_id, r.test_valid_from_at) ORDER BY started_at"
+    assert bench.ask(joined) == [
+        ("at--5", '["v1"]'),
+        ("at-20", '["v1"]'),
+        ("at-299", '["v1"]'),
+        ("at-301", '["v2"]'),
+        ("at-650", '["v3"]'),
+    ]
 
 
 # --- DocketQA: a group told by its trigger response, then by its members (worked example 3) ------------------------------------
