@@ -1,6 +1,12 @@
-"""What every test gets: an environment without this machine's settings. Fixtures of one room live with its tests."""
+"""What every test gets: an environment without this machine's settings. Fixtures of one room live with its tests.
 
+Also the record that `tests.faults.matrix` reads: which rows of the fault matrix a test proves, and with how many cases.
+"""
+
+import json
 import os
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -13,3 +19,16 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(OWN_PREFIXES):
             monkeypatch.delenv(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Append a line to the file named by FAULT_REPORT for every test marked with rows of the fault matrix."""
+    report = yield
+    path = os.environ.get("FAULT_REPORT")
+    rows = [row for mark in item.iter_markers("fault") for row in mark.args]
+    if path and rows and (report.when == "call" or (report.when == "setup" and not report.passed)):
+        cases = dict(item.user_properties).get("cases", 1)
+        with Path(path).open("a") as file:
+            file.write(json.dumps({"test": item.nodeid, "rows": rows, "outcome": report.outcome, "cases": cases}) + "\n")
+    return report

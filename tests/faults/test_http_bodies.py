@@ -57,6 +57,7 @@ def test_a_chunked_answer_is_read_to_its_last_chunk() -> None:
     assert isinstance(error, DeferredError)
 
 
+@pytest.mark.fault("H14")
 def test_the_end_before_content_length_is_never_a_reply() -> None:
     async def run() -> None:
         for cut in range(0, len(BODY), 241):
@@ -67,6 +68,7 @@ def test_the_end_before_content_length_is_never_a_reply() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("H14")
 def test_a_reset_in_the_middle_is_tried_again() -> None:
     async def script(writer: asyncio.StreamWriter, turn: int) -> None:
         if turn == 0:
@@ -82,6 +84,7 @@ def test_a_reset_in_the_middle_is_tried_again() -> None:
     assert requests == 2
 
 
+@pytest.mark.fault("H15")
 def test_a_body_that_only_the_close_ends_is_no_document_when_cut() -> None:
     async def run() -> None:
         reply, _ = await _fetch(always(raw(BODY, length=-1)))
@@ -94,6 +97,7 @@ def test_a_body_that_only_the_close_ends_is_no_document_when_cut() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("H16")
 def test_a_truncated_gzip_body_with_a_fitting_length_is_never_a_reply() -> None:
     packed = gzip.compress(BODY)
 
@@ -106,6 +110,7 @@ def test_a_truncated_gzip_body_with_a_fitting_length_is_never_a_reply() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("H17")
 @pytest.mark.parametrize("where", ["head", "body"])
 def test_a_slow_drip_ends_at_the_total_deadline(where: str) -> None:
     async def script(writer: asyncio.StreamWriter, _: int) -> None:
@@ -125,6 +130,7 @@ def test_a_slow_drip_ends_at_the_total_deadline(where: str) -> None:
     assert time.monotonic() - started < 1.5
 
 
+@pytest.mark.fault("H17")
 def test_silence_ends_at_the_read_timeout() -> None:
     async def script(_: asyncio.StreamWriter, __: int) -> None:
         await asyncio.sleep(5)
@@ -133,6 +139,7 @@ def test_silence_ends_at_the_read_timeout() -> None:
     assert "ReadTimeout" in str(error)
 
 
+@pytest.mark.fault("H13")
 def test_nobody_listening_is_deferred() -> None:
     async def run() -> FetchError:
         async with raw_server(always(b"")) as server:
@@ -146,6 +153,7 @@ def test_nobody_listening_is_deferred() -> None:
     assert "ConnectError" in str(asyncio.run(run()))
 
 
+@pytest.mark.fault("H23")
 def test_a_gzip_bomb_is_stopped_and_not_asked_for_again() -> None:
     bomb = gzip.compress(bytes(64 * MIB), 9)
     error, requests = asyncio.run(_error(always(raw(bomb, "Content-Encoding: gzip"))))
@@ -154,6 +162,7 @@ def test_a_gzip_bomb_is_stopped_and_not_asked_for_again() -> None:
     assert requests == 1
 
 
+@pytest.mark.fault("H22")
 def test_an_announced_giant_is_refused_on_its_header() -> None:
     error, requests = asyncio.run(_error(always(raw(b"{", length=10_000_000_000))))
     assert isinstance(error, RefusedError)
@@ -161,6 +170,7 @@ def test_an_announced_giant_is_refused_on_its_header() -> None:
     assert requests == 1
 
 
+@pytest.mark.fault("H19", "H20", "H21")
 @pytest.mark.parametrize(
     "content",
     [
@@ -191,6 +201,7 @@ def test_a_page_of_a_proxy_that_goes_away_costs_nothing() -> None:
     assert requests == 3
 
 
+@pytest.mark.fault("H24")
 def test_a_flood_of_headers_is_bounded() -> None:
     error, _ = asyncio.run(_error(always(raw(BODY, *(f"X-{n}: {'a' * 100}" for n in range(20_000)))), TWICE))
     assert isinstance(error, DeferredError)

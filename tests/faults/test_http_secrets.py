@@ -28,6 +28,7 @@ def _shown(error: BaseException) -> str:
     return "\n".join(texts)
 
 
+@pytest.mark.fault("H25")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("is_same_host", [True, False])
 def test_a_redirect_is_never_followed(status: int, is_same_host: bool) -> None:
@@ -46,6 +47,7 @@ def test_a_redirect_is_never_followed(status: int, is_same_host: bool) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("H27")
 def test_proxies_and_netrc_of_the_environment_are_ignored(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -67,6 +69,7 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
     asyncio.run(run())
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.parametrize(
     "response",
     [
@@ -125,6 +128,7 @@ def test_an_unreachable_host_shows_no_credential() -> None:
     assert not [canary for canary in CANARIES if canary in shown]
 
 
+@pytest.mark.fault("H10")
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_halt_with_one_sentence_that_names_the_settings(status: int) -> None:
     async def run() -> None:
@@ -137,6 +141,7 @@ def test_refused_credentials_halt_with_one_sentence_that_names_the_settings(stat
     asyncio.run(run())
 
 
+@pytest.mark.fault("H11", "H12")
 def test_a_403_after_a_success_concerns_one_entity_and_a_401_all() -> None:
     statuses = {"/ok": 200, "/forbidden": 403, "/expired": 401}
 
@@ -152,6 +157,7 @@ def test_a_403_after_a_success_concerns_one_entity_and_a_401_all() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("H9")
 @pytest.mark.parametrize(
     ("status", "error", "rule"),
     [
@@ -174,6 +180,7 @@ def test_an_answer_about_one_entity_is_not_asked_for_again(status: int, error: t
     asyncio.run(run())
 
 
+@pytest.mark.fault("H13")
 def test_an_untrusted_certificate_halts() -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         cause = ssl.SSLCertVerificationError(1, "certificate verify failed")

@@ -40,6 +40,7 @@ def _get(handler: Handler, clock: VirtualClock | None = None, seed: int = 1, lim
     return asyncio.run(run())
 
 
+@pytest.mark.fault("H2", "H3", "H4")
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -60,6 +61,7 @@ def test_no_request_goes_out_before_the_time_that_a_429_names(headers: dict[str,
     assert seconds <= times[1] - times[0] <= min(seconds * 1.1, 300)
 
 
+@pytest.mark.fault("H5")
 def test_a_429_holds_back_all_requests_of_its_kind_and_no_others() -> None:
     clock, times = VirtualClock(), dict[str, list[float]]()
     turned_away: list[str] = []
@@ -84,6 +86,7 @@ def test_a_429_holds_back_all_requests_of_its_kind_and_no_others() -> None:
     assert times["/a/1"][1] >= 60
 
 
+@pytest.mark.fault("H4", "H6")
 @pytest.mark.parametrize("headers", [{"retry_after": "301"}, {"retry_after": "2814, 2"}, {"x_ratelimit_reset": "1e9"}])
 def test_a_wait_over_the_limit_defers_at_once_and_later_requests_are_not_even_sent(headers: dict[str, str]) -> None:
     clock = VirtualClock()
@@ -99,6 +102,7 @@ def test_a_wait_over_the_limit_defers_at_once_and_later_requests_are_not_even_se
     assert clock.sleeps == []
 
 
+@pytest.mark.fault("H7")
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 524])
 def test_troubles_that_do_not_pass_end_after_six_tries(status: int) -> None:
     clock = VirtualClock()
@@ -116,6 +120,7 @@ def test_troubles_that_do_not_pass_end_after_six_tries(status: int) -> None:
     assert clock.monotonic() <= 1 + 2 + 4 + 8 + 16
 
 
+@pytest.mark.fault("H7", "H8")
 def test_a_trouble_that_passes_costs_nothing_but_time() -> None:
     clock = VirtualClock()
     reply = _get(_in_turn(lambda: answer(503, retry_after="9"), lambda: answer(500), answer), clock)
@@ -123,6 +128,7 @@ def test_a_trouble_that_passes_costs_nothing_but_time() -> None:
     assert clock.monotonic() >= 9
 
 
+@pytest.mark.fault("H28", "H14")
 def test_dropped_connections_are_tried_again_and_then_deferred() -> None:
     def drop(_: httpx.Request) -> httpx.Response:
         raise httpx.RemoteProtocolError("https://api.acme.test/?apiKey=1")
@@ -132,6 +138,7 @@ def test_dropped_connections_are_tried_again_and_then_deferred() -> None:
     assert "apiKey" not in str(e.value)
 
 
+@pytest.mark.fault("H5")
 def test_a_used_up_rate_limit_is_waited_for_before_it_says_429() -> None:
     clock = VirtualClock()
     window_s, allowed = 60.0, 10

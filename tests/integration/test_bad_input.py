@@ -54,6 +54,7 @@ GARBAGE = {
 }
 
 
+@pytest.mark.fault("H19", "H20", "H21", "D1")
 @pytest.mark.parametrize("kind", list(GARBAGE))
 def test_answer_of_no_use_is_a_reject_and_is_fetched_again(tmp_path: Path, server: SandboxServer, kind: str) -> None:
     house = _house(tmp_path, server, "docketqa")
@@ -72,6 +73,7 @@ def test_answer_of_no_use_is_a_reject_and_is_fetched_again(tmp_path: Path, serve
     assert house.ask(f"SELECT count(*) FROM meta.rejects WHERE entity_id = '{run}' AND resolved_at IS NULL") == [(0,)]
 
 
+@pytest.mark.fault("D10", "D12")
 def test_unknown_words_and_fields_land_and_show_as_drift(tmp_path: Path, server: SandboxServer) -> None:
     house = _house(tmp_path, server, "docketqa")
     run = _first_run(server)
@@ -93,6 +95,7 @@ def test_unknown_words_and_fields_land_and_show_as_drift(tmp_path: Path, server:
     assert b"sesame" not in lake
 
 
+@pytest.mark.fault("H10")
 def test_wrong_key_stops_one_provider_with_a_sentence_and_the_others_finish(tmp_path: Path, server: SandboxServer) -> None:
     house = _house(tmp_path, server, "checkly", "docketqa", CHECKLY_API_KEY="cu_wrong-key-0123456789")
     reports, refreshed = house.sync()
@@ -105,6 +108,7 @@ def test_wrong_key_stops_one_provider_with_a_sentence_and_the_others_finish(tmp_
     assert house.ask("SELECT DISTINCT provider FROM core.results") == [("docketqa",)]
 
 
+@pytest.mark.fault("H7", "P15")
 def test_outage_of_one_test_leaves_a_hole_that_the_next_sync_fills(tmp_path: Path, server: SandboxServer) -> None:
     whole = _house(tmp_path / "whole", server, "datadog")
     whole.sync()
@@ -133,6 +137,7 @@ def test_unreachable_provider_is_reported_without_its_key(tmp_path: Path, server
     assert "127.0.0.1:9" in error or "applitools" in error.lower()
 
 
+@pytest.mark.fault("X1", "X2")
 def test_no_key_token_or_planted_secret_reaches_any_file_but_the_private_ones(tmp_path: Path, server: SandboxServer) -> None:
     house = _house(tmp_path, server)
     house.sync()

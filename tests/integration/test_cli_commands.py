@@ -86,6 +86,7 @@ def test_query_without_a_terminal_is_aligned_text(home: Path) -> None:
     ]
 
 
+@pytest.mark.fault("X11")
 @pytest.mark.parametrize(
     "sql",
     [

@@ -174,6 +174,7 @@ def test_a_wrong_key_fails_that_provider_in_one_sentence_and_the_others_finish(h
     assert said["checkly"]["error"] in done.stderr
 
 
+@pytest.mark.fault("X1")
 def test_no_secret_is_printed_or_kept(house: House, second: object) -> None:
     planted = {secret for module in discover().values() for secret in module.PLANTED_SECRETS}
     own = {value for name, value in house.server.env.items() if name.endswith("_KEY")}

@@ -65,6 +65,7 @@ def _kill_at_request(server: SandboxServer, number: int) -> tuple[Callable[[Requ
     return fault, processes
 
 
+@pytest.mark.fault("S2")
 @pytest.mark.parametrize("number", [2, 35, 150])
 def test_kill_at_any_request_loses_nothing(server: SandboxServer, undisturbed: House, tmp_path: Path, number: int) -> None:
     house = _beside(undisturbed, tmp_path / "home")
@@ -80,6 +81,7 @@ def test_kill_at_any_request_loses_nothing(server: SandboxServer, undisturbed: H
     assert house.hashes(("core",)) == undisturbed.hashes(("core",))
 
 
+@pytest.mark.fault("S2", "S10")
 def test_kill_while_the_warehouse_is_written_leaves_the_last_published_one(undisturbed: House, tmp_path: Path) -> None:
     house = _beside(undisturbed, tmp_path / "home")
     house.only = ("docketqa",)

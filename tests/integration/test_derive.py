@@ -114,6 +114,7 @@ def test_attempt_is_not_final_while_its_retry_runs(bench: Bench) -> None:
     assert bench.ask("SELECT DISTINCT test_id FROM core.results") == [("name:a.check.ts::Login",)]
 
 
+@pytest.mark.fault("P12")
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (3, 1, 4, 0, 2), (2, 4, 0, 3, 1)])
 def test_retry_that_passed_counts_once_in_every_order(bench: Bench, order: tuple[int, ...]) -> None:
     bench.load(*(CHECKLY[place] for place in order))
@@ -130,6 +131,7 @@ def test_attempts_alone_have_a_final_one_when_their_session_has_ended(bench: Ben
     assert bench.ask(TRIES) == [("r1", "failed", 1, True)]
 
 
+@pytest.mark.fault("H29", "P12")
 def test_final_result_never_goes_back_to_running(bench: Bench) -> None:
     later = ("checkly/test_session_results", R2, _result(R2, "RUNNING", "PENDING", "2026-11-20T11:51:30.000Z"), 60, SESSION)
     bench.load(*CHECKLY, later)
@@ -270,6 +272,7 @@ def test_member_alone_makes_its_group(bench: Bench) -> None:
 # --- dead letters and damage -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("D13")
 def test_unreadable_payload_is_a_reject_and_the_others_go_on(bench: Bench) -> None:
     bench.load(("docketqa/test_runs", "1", "[1]", 0, None), ("docketqa/test_runs", "2", '{"test_run": 5}', 0, None), ROW, one_by_one=False)
     assert bench.ask("SELECT entity_id, rule, scope FROM meta.rejects WHERE provider = 'docketqa' ORDER BY 1")[0] == (
@@ -287,6 +290,7 @@ def test_good_version_resolves_a_reject(bench: Bench) -> None:
     assert bench.ask("SELECT entity_id, resolved_at IS NOT NULL FROM meta.rejects") == [("38", True)]
 
 
+@pytest.mark.fault("S9")
 def test_damaged_file_is_reported_and_not_loaded(bench: Bench) -> None:
     bench.load(ROW)
     bench.land("docketqa/test_runs", "38", _run("passed", "2025-07-03T01:40:05.043914+00:00"))
@@ -300,6 +304,7 @@ def test_damaged_file_is_reported_and_not_loaded(bench: Bench) -> None:
     assert bench.ask("SELECT DISTINCT provider FROM core.results") == [("datadog",)]
 
 
+@pytest.mark.fault("S1")
 def test_crash_between_load_and_publish_is_made_good_by_the_next_run(bench: Bench) -> None:
     bench.load(ROW)
     bench.land(*DETAIL[:3], parent_id=DETAIL[4])

@@ -91,6 +91,7 @@ def test_order_of_loading_does_not_matter(house: House, tmp_path: Path, seed: in
     assert other.hashes(("core",)) == house.hashes(("core",))
 
 
+@pytest.mark.fault("S8")
 def test_reader_that_stays_open_keeps_its_data_and_never_blocks_a_publish(house: House) -> None:
     reader = open_published(house.settings.warehouse)
     try:

@@ -41,6 +41,7 @@ def test_a_whole_body_comes_out_as_it_went_in(size: int) -> None:
     assert _read(SMALL, size=size, content_length=str(len(SMALL))) == SMALL
 
 
+@pytest.mark.fault("H16")
 def test_every_cut_of_a_gzip_body_is_noticed() -> None:
     packed = gzip.compress(SMALL)
     for cut in range(1, len(packed)):
@@ -48,6 +49,7 @@ def test_every_cut_of_a_gzip_body_is_noticed() -> None:
             _read(packed[:cut], content_encoding="gzip", content_length=str(cut))
 
 
+@pytest.mark.fault("H16")
 def test_every_flipped_bit_of_a_gzip_body_is_noticed_or_harmless() -> None:
     packed = gzip.compress(SMALL)
     rng = random.Random(1)
@@ -61,17 +63,20 @@ def test_every_flipped_bit_of_a_gzip_body_is_noticed_or_harmless() -> None:
             continue
 
 
+@pytest.mark.fault("H16")
 def test_something_behind_the_gzip_stream_is_noticed() -> None:
     with pytest.raises(body.DamagedBodyError):
         _read(gzip.compress(SMALL) + b"more", content_encoding="gzip")
 
 
+@pytest.mark.fault("H14")
 @pytest.mark.parametrize("announced", [len(SMALL) - 1, len(SMALL) + 1, 0])
 def test_a_body_of_another_length_than_announced_is_noticed(announced: int) -> None:
     with pytest.raises(body.DamagedBodyError):
         _read(SMALL, content_length=str(announced))
 
 
+@pytest.mark.fault("H23")
 def test_a_gzip_bomb_is_stopped_before_it_unfolds() -> None:
     bomb = gzip.compress(bytes(256 * MIB), 1)
     tracemalloc.start()
@@ -82,6 +87,7 @@ def test_a_gzip_bomb_is_stopped_before_it_unfolds() -> None:
     assert peak < 64 * MIB
 
 
+@pytest.mark.fault("H22")
 def test_a_body_over_the_cap_is_refused_on_its_header_or_at_the_cap() -> None:
     limits = Limits(body_bytes=1000)
     with pytest.raises(body.OversizedBodyError) as caught:
@@ -94,12 +100,14 @@ def test_a_body_over_the_cap_is_refused_on_its_header_or_at_the_cap() -> None:
     assert len(_read(bytes(1000), limits=limits)) == 1000
 
 
+@pytest.mark.fault("H23")
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd"])
 def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
     with pytest.raises(body.UnusableBodyError):
         _read(SMALL, content_encoding=encoding)
 
 
+@pytest.mark.fault("D1", "H19", "H20", "H21")
 @pytest.mark.parametrize(
     "content",
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pipelines.extract.ratelimit import RateLimiter
 from pipelines.providers.spec import RateLimit
 from tests.support.clock import VirtualClock
@@ -17,6 +19,7 @@ def _says(remaining: int, reset: int, name: str | None = None) -> dict[str, str]
     return headers if name is None else {**headers, "x-ratelimit-name": name}
 
 
+@pytest.mark.fault("H5")
 def test_nothing_goes_out_before_the_window_of_a_used_up_limit_ends() -> None:
     limiter, clock = _limiter()
     assert limiter.reserve("list") == 0
@@ -29,6 +32,7 @@ def test_nothing_goes_out_before_the_window_of_a_used_up_limit_ends() -> None:
     assert limiter.reserve("list") == 0
 
 
+@pytest.mark.fault("H5")
 def test_kinds_with_one_rate_limit_name_share_it_and_others_do_not() -> None:
     limiter, _ = _limiter()
     for kind in ("list", "detail"):
@@ -40,6 +44,7 @@ def test_kinds_with_one_rate_limit_name_share_it_and_others_do_not() -> None:
     assert limiter.reserve("other") == 0
 
 
+@pytest.mark.fault("H5")
 def test_requests_in_flight_are_taken_off_what_the_headers_leave() -> None:
     limiter, _ = _limiter()
     assert [limiter.reserve("list") for _ in range(3)] == [0, 0, 0]

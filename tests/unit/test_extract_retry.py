@@ -18,6 +18,7 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
 
 
+@pytest.mark.fault("H7", "H8")
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 599])
 def test_passing_troubles_are_retried(status: int) -> None:
     assert retry.is_retried(status)
@@ -28,6 +29,7 @@ def test_what_will_not_change_is_not_retried(status: int) -> None:
     assert not retry.is_retried(status)
 
 
+@pytest.mark.fault("H3", "H4")
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
@@ -49,11 +51,13 @@ def test_retry_after_is_read_in_every_form(text: str, seconds: float) -> None:
     assert retry.asked_wait_s({"retry-after": text, "date": DATE}, NOW) == seconds
 
 
+@pytest.mark.fault("H4")
 @pytest.mark.parametrize("text", ["", "soon", "nan", "inf", "1_000", "\u0663", "Mon, 99 Foo 2026 12:00:00 GMT"])
 def test_a_retry_after_that_says_nothing_is_as_if_absent(text: str) -> None:
     assert retry.asked_wait_s({"retry-after": text, "date": DATE}, NOW) is None
 
 
+@pytest.mark.fault("H3")
 def test_a_date_is_measured_by_the_clock_that_wrote_it() -> None:
     an_hour_fast = {"retry-after": "Sun, 22 Nov 2026 13:00:20 GMT", "date": "Sun, 22 Nov 2026 13:00:00 GMT"}
     assert retry.asked_wait_s(an_hour_fast, NOW) == 20.0
@@ -67,6 +71,7 @@ def test_the_rate_limit_reset_counts_where_there_is_no_retry_after() -> None:
     assert retry.asked_wait_s(as_unix_time, NOW) == 9.0
 
 
+@pytest.mark.fault("H4")
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_header_text_breaks_the_parser(after: str, reset: str) -> None:
@@ -74,12 +79,14 @@ def test_no_header_text_breaks_the_parser(after: str, reset: str) -> None:
     assert wait is None or 0 <= wait <= retry.LONGEST_S
 
 
+@pytest.mark.fault("H2")
 @pytest.mark.parametrize("asked", [0.5, 7.0, 299.0, 300.0])
 def test_the_wait_is_what_was_asked_and_at_most_a_tenth_more(asked: float) -> None:
     waits = [retry.wait_s(asked, 1, Limits(), Random(seed)) for seed in range(1000)]
     assert all(asked <= wait <= min(asked * 1.1, 300.0) for wait in waits)
 
 
+@pytest.mark.fault("H1")
 def test_the_backoff_is_jittered_grows_and_ends_at_its_cap() -> None:
     def longest(tried: int) -> float:
         return max(retry.wait_s(None, tried, Limits(), Random(seed)) for seed in range(500))

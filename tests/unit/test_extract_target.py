@@ -14,6 +14,7 @@ from tests.support.clock import VirtualClock
 from tests.support.http import API_KEY, QUERY_KEY, SETTINGS, acme
 
 
+@pytest.mark.fault("H26")
 @pytest.mark.parametrize(
     "url",
     [
@@ -75,12 +76,14 @@ def test_credentials_are_sent_but_not_shown_and_optional_ones_left_out() -> None
     assert "token-of-the-run" not in repr(target)
 
 
+@pytest.mark.fault("H26")
 @pytest.mark.parametrize("path", ["@evil.test/", "evil", "/../x", "/a/../../b", "/./a", ""])
 def test_a_path_never_leaves_the_api(path: str) -> None:
     with pytest.raises(RejectedError, match="no path of this API"):
         Origin(acme(), SETTINGS).target(path, (), ())
 
 
+@pytest.mark.fault("X5", "H26")
 @pytest.mark.parametrize("path", ["//evil.test/x", "/x?apiKey=1", "/x#y", "/\r\nHost: evil.test", "/\\evil.test"])
 def test_an_id_in_a_path_stays_in_the_path(path: str) -> None:
     shown = Origin(acme(), SETTINGS).target(path, (), ()).shown

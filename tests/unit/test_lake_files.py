@@ -34,6 +34,7 @@ def test_same_rows_give_the_same_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == list(names)
 
 
+@pytest.mark.fault("X15")
 def test_files_and_folders_are_private_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
@@ -44,6 +45,7 @@ def test_files_and_folders_are_private_whatever_the_umask(tmp_path: Path) -> Non
     assert modes == [0o700, 0o700, 0o600]
 
 
+@pytest.mark.fault("S9")
 def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
     path = tmp_path / files.write_rows(tmp_path, "s", ROWS, SCHEMA)
     data = path.read_bytes()
@@ -56,6 +58,7 @@ def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
     assert files.verify(path)
 
 
+@pytest.mark.fault("S9")
 def test_foreign_name_and_missing_file_do_not_verify(tmp_path: Path) -> None:
     path = tmp_path / files.write_rows(tmp_path, "s", ROWS, SCHEMA)
     path.rename(tmp_path / "part-0.parquet")
@@ -63,6 +66,7 @@ def test_foreign_name_and_missing_file_do_not_verify(tmp_path: Path) -> None:
     assert not files.verify(path)
 
 
+@pytest.mark.fault("S4")
 def test_interrupted_write_leaves_nothing_that_a_reader_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_space(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -73,6 +77,7 @@ def test_interrupted_write_leaves_nothing_that_a_reader_sees(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("S11")
 def test_temporary_file_left_by_a_kill_is_ignored_and_later_removed(tmp_path: Path) -> None:
     name = files.write_rows(tmp_path / "a", "s", ROWS, SCHEMA)
     left = tmp_path / "a" / f"{files.TEMPORARY_PREFIX}dead"
@@ -108,6 +113,7 @@ def test_unreadable_file_is_a_lake_error(tmp_path: Path, data: bytes) -> None:
         files.read_table(tmp_path / "s.parquet", SCHEMA)
 
 
+@pytest.mark.fault("X5")
 @pytest.mark.parametrize("sync_id", ["", "../x", "a/b", ".hidden", "a b", "x" * 101])
 def test_sync_id_never_becomes_a_path(tmp_path: Path, sync_id: str) -> None:
     with pytest.raises(LakeError):

@@ -97,6 +97,7 @@ def test_absent_lake_knows_nothing(lake: Lake) -> None:
     assert (known.counts(), known.open_count(), known.coverage(), known.stale(), known.overdue()) == ({}, 0, [], [], [])
 
 
+@pytest.mark.fault("P15")
 def test_coverage_goes_on_from_the_end_of_the_contiguous_part_and_names_the_hole(lake: Lake) -> None:
     windows = [(0, 2), (2, 3), (1, 2), (5, 6), (6, 7)]
     lake.write_windows("toy", "rows", [Window("t1", NOW + a * HOUR, NOW + b * HOUR) for a, b in windows], "s1")
@@ -134,6 +135,7 @@ def test_coverage_and_holes_are_what_counting_hours_says(tmp_path_factory: pytes
     assert missing == set(range(min(covered), max(covered))) - covered
 
 
+@pytest.mark.fault("S9", "S11")
 def test_window_whose_files_are_missing_or_damaged_does_not_count(lake: Lake) -> None:
     there = land(lake, "1", "final", NOW, endpoint="rows")
     gone = land(lake, "2", "final", NOW + HOUR, endpoint="rows")
@@ -156,6 +158,7 @@ def test_window_whose_files_are_missing_or_damaged_does_not_count(lake: Lake) ->
     assert set(known.landed("rows")) == {"1"}
 
 
+@pytest.mark.fault("S9")
 def test_file_of_a_foreign_name_is_reported_and_does_not_count_as_landed(lake: Lake) -> None:
     path = lake.root / "raw" / land(lake, "1", "final", NOW)
     path.rename(path.with_name("part-0.parquet"))
@@ -197,6 +200,7 @@ def test_order_of_files_does_not_matter(lake: Lake) -> None:
     assert known.window_date("runs", "1") == date(2026, 11, 30)
 
 
+@pytest.mark.fault("P12", "H29")
 def test_final_is_never_fetched_again_also_when_it_runs_backwards(lake: Lake) -> None:
     land(lake, "1", "final", NOW - 2 * HOUR)
     land(lake, "1", "open", NOW - HOUR, payload='{"v":2}')
@@ -240,6 +244,7 @@ def test_older_open_entity_is_due_once_a_utc_day(lake: Lake) -> None:
     assert due(lake, NOW + 12 * HOUR) == ["1"]
 
 
+@pytest.mark.fault("P12")
 def test_open_entity_is_stale_after_seven_days_until_it_is_closed(lake: Lake) -> None:
     land(lake, "1", "open", NOW - 3 * DAY, event_at=NOW - 7 * DAY)
     known = history(lake)
@@ -250,6 +255,7 @@ def test_open_entity_is_stale_after_seven_days_until_it_is_closed(lake: Lake) ->
     assert known.stale() == []
 
 
+@pytest.mark.fault("D9")
 def test_implausible_event_time_does_not_make_an_entity_old_or_young(lake: Lake) -> None:
     land(lake, "epoch", "open", NOW - HOUR, event_at=datetime(1970, 1, 1, tzinfo=UTC))
     land(lake, "future", "open", NOW - 8 * DAY, event_at=NOW + 400 * DAY)
@@ -314,6 +320,7 @@ def test_older_open_entity_whose_fetch_failed_is_due_at_every_sync(lake: Lake) -
     assert history(lake).overdue() == []
 
 
+@pytest.mark.fault("H9", "P14")
 def test_gone_entity_is_never_due(lake: Lake) -> None:
     land(lake, "1", "open", NOW - 2 * HOUR)
     lake.track("toy", [TrackedRun("2", "runs", NOW - HOUR)], "s1")

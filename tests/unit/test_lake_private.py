@@ -19,6 +19,7 @@ def test_mask_key_is_made_once_and_stays(tmp_path: Path) -> None:
     assert Private(tmp_path / "other").mask_key() != key
 
 
+@pytest.mark.fault("S9")
 def test_damaged_mask_key_is_said_and_not_replaced(tmp_path: Path) -> None:
     Private(tmp_path).mask_key()
     path = tmp_path / "private" / "mask.key"
@@ -40,6 +41,7 @@ def test_read_token_is_kept_until_it_is_dropped(tmp_path: Path) -> None:
     assert TOKEN.encode() not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
+@pytest.mark.fault("X15")
 def test_folder_is_0700_and_files_0600(tmp_path: Path) -> None:
     private = Private(tmp_path)
     private.mask_key()
@@ -50,6 +52,7 @@ def test_folder_is_0700_and_files_0600(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
 
 
+@pytest.mark.fault("X1")
 def test_neither_key_nor_token_shows_in_text_or_file_names(tmp_path: Path) -> None:
     private = Private(tmp_path)
     private.put("run-1", TOKEN)

@@ -65,6 +65,7 @@ def test_landed_rows_come_back_as_they_were(lake: Lake) -> None:
     assert lake.read_raw(file, ["entity_id"]).to_pylist() == [{"entity_id": "s1"}]
 
 
+@pytest.mark.fault("D9")
 def test_rows_are_grouped_by_date_and_an_unusable_time_has_its_own(lake: Lake) -> None:
     rows = [raw_row("1"), raw_row("2", day=None), raw_row("3", day=date(2026, 11, 20)), raw_row("4")]
     names = lake.land("datadog", "api_results", rows, "sync1")
@@ -96,6 +97,7 @@ def test_raw_files_are_listed_by_provider_and_sorted(lake: Lake) -> None:
     assert listed[1].bytes == listed[1].path.stat().st_size
 
 
+@pytest.mark.fault("S9")
 def test_damaged_or_renamed_file_is_reported_and_not_read(lake: Lake) -> None:
     lake.land("datadog", "tests", [raw_row("1")], "s1")
     (file,) = lake.raw_files()
@@ -119,6 +121,7 @@ def test_file_without_our_own_columns_is_read(lake: Lake) -> None:
     assert (read["state"], read["repairs"], read["event_at"]) == (None, None, None)
 
 
+@pytest.mark.fault("S11")
 def test_temporary_file_left_behind_is_ignored_and_cleaned(lake: Lake) -> None:
     (name,) = lake.land("datadog", "tests", [raw_row("1")], "s1")
     (lake.root / "raw" / name).parent.joinpath(".tmp-dead").write_bytes(b"half")
@@ -158,6 +161,7 @@ def test_nothing_to_write_makes_no_file_and_an_absent_lake_is_empty(lake: Lake) 
     assert not lake.root.exists()
 
 
+@pytest.mark.fault("S9")
 def test_damaged_book_is_left_out(lake: Lake) -> None:
     lake.write_windows("datadog", "tests", [Window("a", NOW, NOW)], "s1")
     lake.write_windows("datadog", "tests", [Window("b", NOW, NOW)], "s2")
@@ -166,6 +170,7 @@ def test_damaged_book_is_left_out(lake: Lake) -> None:
     assert lake.windows("datadog", "tests")["scope"].to_pylist() == ["b"]
 
 
+@pytest.mark.fault("X5")
 @pytest.mark.parametrize("name", ["..", "a/b", "A", "", ".x", "date=1"])
 def test_partition_value_is_never_a_path(lake: Lake, name: str) -> None:
     with pytest.raises(LakeError):
@@ -175,11 +180,13 @@ def test_partition_value_is_never_a_path(lake: Lake, name: str) -> None:
     assert not lake.root.exists()
 
 
+@pytest.mark.fault("X5")
 def test_entity_id_with_a_path_in_it_stays_data(lake: Lake) -> None:
     lake.land("datadog", "tests", [raw_row("../../etc/passwd\n'; DROP")], "s1")
     assert lake.read_raw(lake.raw_files()[0])["entity_id"].to_pylist() == ["../../etc/passwd\n'; DROP"]
 
 
+@pytest.mark.fault("D16")
 def test_lake_of_another_account_or_host_is_refused(lake: Lake) -> None:
     lake.check_account("checkly", "api.example", "account-1")
     lake.check_account("checkly", "api.example", "account-1")

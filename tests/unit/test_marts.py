@@ -576,6 +576,7 @@ def test_freshness_tells_lag_open_and_rejected_per_endpoint(warehouse: Warehouse
         assert (before - event_at).total_seconds() <= lag <= (after - event_at).total_seconds()
 
 
+@pytest.mark.fault("P10")
 def test_views_answer_for_a_reader_in_another_time_zone(warehouse: Warehouse) -> None:
     key = warehouse.result("passed", NOW - 7 * DAY + HOUR)
     warehouse.add("core.certificates", result_key=key, valid_to_at=NOW + 2.5 * DAY)

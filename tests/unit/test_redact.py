@@ -138,6 +138,7 @@ def test_at_least_sixty_shapes_are_planted() -> None:
     assert len(TEXTS) + len(DOCUMENTS) >= 60
 
 
+@pytest.mark.fault("X2")
 @pytest.mark.parametrize("shape", TEXTS)
 def test_no_planted_secret_survives_in_a_text(shape: str) -> None:
     text, secret = TEXTS[shape]
@@ -147,6 +148,7 @@ def test_no_planted_secret_survives_in_a_text(shape: str) -> None:
         assert REDACTOR.scrub(scrubbed) == scrubbed
 
 
+@pytest.mark.fault("X2")
 @pytest.mark.parametrize("shape", TEXTS)
 def test_no_planted_secret_survives_inside_a_json_text(shape: str) -> None:
     text, secret = TEXTS[shape]
@@ -156,6 +158,7 @@ def test_no_planted_secret_survives_inside_a_json_text(shape: str) -> None:
     assert json.loads(scrubbed)["list"][0] == 1
 
 
+@pytest.mark.fault("X2")
 @pytest.mark.parametrize("shape", DOCUMENTS)
 def test_no_planted_secret_survives_in_an_undocumented_field(shape: str) -> None:
     for document in (DOCUMENTS[shape], [DOCUMENTS[shape]], {"result": {"list": [DOCUMENTS[shape]]}}):
@@ -184,6 +187,7 @@ CLEAN = [
 ]
 
 
+@pytest.mark.fault("X2")
 @pytest.mark.parametrize("text", CLEAN)
 def test_clean_text_is_unchanged(text: str) -> None:
     assert REDACTOR.scrub(text) == text
@@ -362,6 +366,7 @@ def test_step_text_keeps_its_words_and_masks_the_quoted_part() -> None:
     ["X-Amz-Signature=a&X-Amz-Date=b", "AWSAccessKeyId=a&Signature=b&Expires=1", "sv=1&sig=b", "Expires=1&Policy=p",
      "prefix=1&amp;X-Goog-Signature=b"],
 )  # fmt: skip
+@pytest.mark.fault("X3")
 def test_signed_url_loses_its_query_so_equal_content_stays_equal(query: str) -> None:
     url = "https://bucket.example/run/1/shot.png"
     assert REDACTOR.scrub(f"{url}?{query}") == url
@@ -385,6 +390,7 @@ def test_assertion_list_in_an_error_message_stays_readable() -> None:
     assert REDACTOR.scrub(text) == text
 
 
+@pytest.mark.fault("X9")
 def test_line_is_one_scrubbed_line_of_bounded_length() -> None:
     line = REDACTOR.redact_line(f"GET https://a.example/?apiKey={S}\n failed: " + "x" * 5000)
     assert S not in line
@@ -418,6 +424,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault("X12")
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_one_hostile_megabyte_takes_less_than_a_tenth_of_a_second(kind: str) -> None:
     times = []
