@@ -5,7 +5,8 @@ Also the record that `tests.faults.matrix` reads: which rows of the fault matrix
 
 import json
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,21 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(OWN_PREFIXES):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _every_promise_is_kept() -> Iterator[None]:
+    """The data folders that a test has built or used keep every invariant when it is over (`tests.support.checker`)."""
+    yield
+    house = sys.modules.get("tests.support.house")
+    if house is not None and house.HOUSES:
+        from tests.support.checker import violations
+
+        built = [each for each in house.HOUSES if not each.is_damaged]
+        house.HOUSES.clear()
+        for each in built:
+            settings = each.settings
+            assert violations(Path(settings.lake), settings.warehouse) == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pipelines.errors import RefusedError
+from pipelines.errors import FetchError, HaltedError, RefusedError
 
 if TYPE_CHECKING:  # both cost a second to import, which `query` and `--help` do not have
     import polars as pl
@@ -284,6 +285,28 @@ def refusal(reply: Reply, message: str) -> RefusedError:
         body_bytes=reply.body_bytes,
         content_type=reply.headers.get("content-type", ""),
     )
+
+
+async def poll(
+    crawl: Crawl, endpoint: str, fetch: Callable[[Crawl, str], Awaitable[tuple[Reply, datetime | None]]]
+) -> AsyncIterator[Event]:
+    """Fetch every entity of an endpoint that is due and not given up: a Payload each, or a Missed that does not hinder the others.
+
+    `fetch` gives the answer and its `event_at`, or raises FetchError; only HaltedError ends the crawl.
+    """
+
+    async def one(known: Known) -> Sequence[Event]:
+        try:
+            reply, event_at = await fetch(crawl, known.entity_id)
+        except HaltedError:
+            raise
+        except FetchError as error:
+            return [Missed(endpoint, known.entity_id, error, event_at=known.event_at)]
+        return [Payload(endpoint, known.entity_id, reply.document, reply, event_at=event_at)]
+
+    due = [known for known in crawl.history.due(endpoint) if not crawl.history.is_closed(endpoint, known.entity_id)]
+    async for event in bounded((partial(one, known) for known in due), crawl.concurrency):
+        yield event
 
 
 async def bounded(jobs: Iterable[Callable[[], Awaitable[Sequence[Event]]]], concurrency: int) -> AsyncIterator[Event]:

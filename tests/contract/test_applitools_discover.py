@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from random import Random
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -13,58 +11,16 @@ import pytest
 
 from pipelines import jsontext
 from pipelines.errors import GoneError, HaltedError, RefusedError, RejectedError
-from pipelines.extract.client import HttpClient
 from pipelines.providers.applitools import PROVIDER, sandbox
-from pipelines.providers.spec import Crawl, Event, Known, Missed, Payload, Tracked
+from pipelines.providers.spec import Event, Missed, Payload, Tracked
 from pipelines.sandbox.world import World
-from tests.support.clock import VirtualClock
-
-NOW = datetime(2026, 9, 14, 10, 20, 31, tzinfo=UTC)
+from tests.support.crawl import NOW, Due, answering, crawled
 
 
-class History:
-    """A lake in which these runs are due; `closed` ones are given up."""
-
-    def __init__(self, tokens: Mapping[str, str | None], closed: frozenset[str] = frozenset()) -> None:
-        self.tokens, self.closed = tokens, closed
-
-    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
-        return None
-
-    def holes(self, endpoint: str, scope: str) -> Sequence[tuple[datetime, datetime]]:
-        return ()
-
-    def landed(self, endpoint: str) -> Mapping[str, Known]:
-        return {}
-
-    def due(self, endpoint: str) -> Sequence[Known]:
-        assert endpoint == "plan_runs"
-        return [Known(endpoint, run_id, None, "open", None, None, None) for run_id in self.tokens]
-
-    def is_closed(self, endpoint: str, entity_id: str) -> bool:
-        return entity_id in self.closed
-
-    def read_token(self, entity_id: str) -> str | None:
-        return self.tokens[entity_id]
-
-
-def discovered(history: History, app: Any, asked: list[httpx.Request] | None = None, **settings: str) -> list[Event]:
-    """All events of a crawl over an ASGI app; `asked` collects the requests."""
-    values = {**sandbox.env("http://127.0.0.1:1"), **settings}
-
-    class Transport(httpx.ASGITransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            if asked is not None:
-                asked.append(request)
-            return await super().handle_async_request(request)
-
-    async def crawl() -> list[Event]:
-        clock = VirtualClock(NOW)
-        async with HttpClient(PROVIDER, values, clock=clock, rng=Random(1), transport=Transport(app)) as client:
-            given = Crawl(client, history, NOW, None, None, timedelta(hours=24), timedelta(days=7), values)
-            return [event async for event in PROVIDER.discover(given)]
-
-    return asyncio.run(crawl())
+def crawl(app: Any, tokens: Mapping[str, str | None], closed: str = "", **settings: str) -> tuple[list[Event], list[httpx.Request]]:
+    """Events and requests of a crawl with these runs due."""
+    history = Due("plan_runs", tokens, frozenset({closed}))
+    return crawled(PROVIDER, history, app, {**sandbox.env("http://127.0.0.1:1"), **settings})
 
 
 def tracked_runs(world: World) -> dict[str, str | None]:
@@ -77,8 +33,7 @@ def test_every_due_run_is_fetched_once_with_its_own_token_and_no_other() -> None
     world = World(1, 1, NOW)
     tokens = tracked_runs(world)
     closed = min(tokens)
-    asked: list[httpx.Request] = []
-    events = discovered(History(tokens, frozenset({closed})), sandbox.app(world), asked)
+    events, asked = crawl(sandbox.app(world), tokens, closed)
     assert all(isinstance(event, Payload) and event.endpoint == "plan_runs" for event in events)
     assert sorted(event.entity_id for event in events if isinstance(event, Payload)) == sorted(set(tokens) - {closed})
     assert len(asked) == len(tokens) - 1
@@ -88,7 +43,7 @@ def test_every_due_run_is_fetched_once_with_its_own_token_and_no_other() -> None
 
 def test_no_token_stands_in_what_a_crawl_says() -> None:
     world = World(1, 1, NOW)
-    events = discovered(History(tracked_runs(world)), sandbox.app(world))
+    events, _ = crawl(sandbox.app(world), tracked_runs(world))
     shown = [event.reply.request_url for event in events if isinstance(event, Payload)]
     assert shown
     assert not [url for url in shown if sandbox.READ_TOKEN_PREFIX in url or sandbox.API_KEY in url]
@@ -96,7 +51,7 @@ def test_no_token_stands_in_what_a_crawl_says() -> None:
 
 def test_the_date_is_the_start_else_the_fetch() -> None:
     world = World(1, 1, NOW)
-    events = discovered(History(tracked_runs(world)), sandbox.app(world))
+    events, _ = crawl(sandbox.app(world), tracked_runs(world))
     found = [(event, event.document["result"].get("started_at")) for event in events if isinstance(event, Payload)]
     assert {started is None for _, started in found} == {True, False}, "the sandbox has a queued run"
     for event, started in found:
@@ -109,7 +64,7 @@ def test_a_refused_or_missing_run_does_not_hinder_the_others() -> None:
     refused = others[0][0]
     # In this order nothing has succeeded before the refusal: a default key is refused for runs, not for good.
     tokens: dict[str, str | None] = {refused: None, "00000000-0000-4000-8000-000000000000": "none", good[0]: good[1]}
-    events = discovered(History(tokens), sandbox.app(world))
+    events, _ = crawl(sandbox.app(world), tokens)
     missed = {event.entity_id: event.error for event in events if isinstance(event, Missed)}
     assert [event.entity_id for event in events if isinstance(event, Payload)] == [good[0]]
     assert missed.keys() == tokens.keys() - {good[0]}
@@ -124,23 +79,19 @@ def test_a_refused_or_missing_run_does_not_hinder_the_others() -> None:
 def test_the_setting_serves_runs_without_a_token_of_their_own() -> None:
     world = World(1, 1, NOW)
     run_id, token = next(iter(tracked_runs(world).items()))
-    events = discovered(History({run_id: None}), sandbox.app(world), APPLITOOLS_READ_TOKEN=token or "")
+    events, _ = crawl(sandbox.app(world), {run_id: None}, APPLITOOLS_READ_TOKEN=token or "")
     assert [type(event) for event in events] == [Payload]
 
 
 def test_a_wrong_key_stops_the_provider() -> None:
     world = World(1, 1, NOW)
     with pytest.raises(HaltedError, match="APPLITOOLS_API_KEY"):
-        discovered(History(tracked_runs(world)), sandbox.app(world), APPLITOOLS_API_KEY="another-key")
+        crawl(sandbox.app(world), tracked_runs(world), APPLITOOLS_API_KEY="another-key")
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"error":"try later"}', b'{"result":{}}'])
 def test_an_answer_that_is_no_run_lands_nothing(body: bytes) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    (event,) = discovered(History({"run-1": None}), app)
+    ((event,), _) = crawl(answering(body), {"run-1": None})
     assert isinstance(event, Missed)
     assert isinstance(event.error, RefusedError)
     assert event.error.body_bytes == len(body)

@@ -120,8 +120,22 @@ def test_sightings_name_the_tests_at_the_start_of_their_run() -> None:
 def test_a_run_of_one_environment_is_named_after_it() -> None:
     document = fixture()
     del document["result"]["environments"][1]
-    (run,) = flattened(**{RUN_ID: document})["runs"]
+    rows = flattened(**{RUN_ID: document})
+    (run,) = rows["runs"]
     assert (run["environment"], run["attributes"]) == ("Chrome", None)
+    for result in rows["results"]:
+        where = (result["os"], result["browser"], result["device"], result["viewport_width"], result["viewport_height"])
+        assert where == ("Linux", "Chrome", "Desktop", 1440, 900)
+
+
+def test_of_several_environments_no_result_is_said_to_have_run_in_the_first() -> None:
+    assert {result["browser"] for result in flattened(**{RUN_ID: fixture()})["results"]} == {None}
+
+
+def test_what_stands_beside_the_wrapper_and_a_time_that_is_none_stay_readable() -> None:
+    (run,) = flattened(x={"status": "ok", "result": {"id": "x", "status": "failed", "started_at": "soon", "duration": -1}})["runs"]
+    assert (run["status"], run["started_at"], run["duration_ms"]) == ("failed", None, None)
+    assert json.loads(run["attributes"]) == {"started_at": "soon", "duration": -1, "beside_result": {"status": "ok"}}
 
 
 OUTCOMES = [

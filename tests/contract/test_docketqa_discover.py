@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import httpx
@@ -16,59 +14,18 @@ import pytest
 
 from pipelines import jsontext
 from pipelines.errors import GoneError, HaltedError, RefusedError
-from pipelines.extract.client import HttpClient
 from pipelines.providers.docketqa import PROVIDER, sandbox
-from pipelines.providers.spec import Crawl, Event, Known, Missed, Payload, Tracked, TrackedLine
+from pipelines.providers.spec import Event, Missed, Payload, Tracked, TrackedLine
 from pipelines.sandbox.world import World
-from tests.support.clock import VirtualClock
+from tests.support.crawl import NOW, Due, answering, crawled
 
-NOW = datetime(2026, 9, 14, 10, 20, 31, tzinfo=UTC)
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "docketqa"
 
 
-class History:
-    """A lake in which these runs are due; `closed` ones are given up."""
-
-    def __init__(self, run_ids: Sequence[str], closed: frozenset[str] = frozenset()) -> None:
-        self.run_ids, self.closed = run_ids, closed
-
-    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
-        return None
-
-    def holes(self, endpoint: str, scope: str) -> Sequence[tuple[datetime, datetime]]:
-        return ()
-
-    def landed(self, endpoint: str) -> Mapping[str, Known]:
-        return {}
-
-    def due(self, endpoint: str) -> Sequence[Known]:
-        assert endpoint == "test_runs"
-        return [Known(endpoint, run_id, None, "open", None, None, None) for run_id in self.run_ids]
-
-    def is_closed(self, endpoint: str, entity_id: str) -> bool:
-        return entity_id in self.closed
-
-    def read_token(self, entity_id: str) -> str | None:
-        return None
-
-
-def discovered(history: History, app: Any, asked: list[httpx.Request] | None = None, **settings: str) -> list[Event]:
-    """All events of a crawl over an ASGI app; `asked` collects the requests."""
-    values = {**sandbox.env("http://127.0.0.1:1"), **settings}
-
-    class Transport(httpx.ASGITransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            if asked is not None:
-                asked.append(request)
-            return await super().handle_async_request(request)
-
-    async def crawl() -> list[Event]:
-        clock = VirtualClock(NOW)
-        async with HttpClient(PROVIDER, values, clock=clock, rng=Random(1), transport=Transport(app)) as client:
-            given = Crawl(client, history, NOW, None, None, timedelta(hours=24), timedelta(days=7), values)
-            return [event async for event in PROVIDER.discover(given)]
-
-    return asyncio.run(crawl())
+def crawl(app: Any, run_ids: Sequence[str], closed: str = "", **settings: str) -> tuple[list[Event], list[httpx.Request]]:
+    """Events and requests of a crawl with these runs due."""
+    history = Due("test_runs", dict.fromkeys(run_ids), frozenset({closed}))
+    return crawled(PROVIDER, history, app, {**sandbox.env("http://127.0.0.1:1"), **settings})
 
 
 def parsed(line: Any) -> TrackedLine:
@@ -81,20 +38,11 @@ def tracked_ids(world: World) -> list[str]:
     return list(dict.fromkeys(run.entity_id for line in lines for run in line.runs))
 
 
-def answering(body: bytes) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    return app
-
-
 def test_every_due_run_is_fetched_once_and_no_other() -> None:
     world = World(1, 1, NOW)
     run_ids = tracked_ids(world)
     closed, *wanted = run_ids
-    asked: list[httpx.Request] = []
-    events = discovered(History(run_ids, frozenset({closed})), sandbox.app(world), asked)
+    events, asked = crawl(sandbox.app(world), run_ids, closed)
     found = [event for event in events if isinstance(event, Payload)]
     assert len(found) == len(events) == len(asked)
     assert sorted(event.entity_id for event in found) == sorted(wanted)
@@ -105,23 +53,20 @@ def test_every_due_run_is_fetched_once_and_no_other() -> None:
 
 
 def test_nothing_is_asked_when_nothing_is_due() -> None:
-    asked: list[httpx.Request] = []
-    assert discovered(History([]), sandbox.app(World(1, 1, NOW)), asked) == []
-    assert asked == []
+    assert crawl(sandbox.app(World(1, 1, NOW)), []) == ([], [])
 
 
 def test_a_run_that_is_gone_does_not_hinder_the_others() -> None:
     world = World(1, 1, NOW)
     run_id = tracked_ids(world)[0]
-    events = discovered(History(["999999999", run_id]), sandbox.app(world))
+    events, _ = crawl(sandbox.app(world), ["999999999", run_id])
     (missed,) = [event for event in events if isinstance(event, Missed)]
     assert (missed.entity_id, type(missed.error)) == ("999999999", GoneError)
     assert [event.entity_id for event in events if isinstance(event, Payload)] == [run_id]
 
 
 def test_an_odd_run_id_reaches_no_other_address() -> None:
-    asked: list[httpx.Request] = []
-    events = discovered(History(["../test_group_run?x=1"]), sandbox.app(World(1, 1, NOW)), asked)
+    events, asked = crawl(sandbox.app(World(1, 1, NOW)), ["../test_group_run?x=1"])
     assert [request.url.raw_path for request in asked] == [b"/test_run/..%2Ftest_group_run%3Fx%3D1"]
     assert [type(event) for event in events] == [Missed]
 
@@ -129,12 +74,12 @@ def test_an_odd_run_id_reaches_no_other_address() -> None:
 def test_a_wrong_key_stops_the_provider() -> None:
     world = World(1, 1, NOW)
     with pytest.raises(HaltedError, match="DOCKETQA_API_KEY"):
-        discovered(History(tracked_ids(world)), sandbox.app(world), DOCKETQA_API_KEY="another-key")
+        crawl(sandbox.app(world), tracked_ids(world), DOCKETQA_API_KEY="another-key")
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"message":"try later"}', b'{"test_run":{}}', b'{"test_run":[1]}'])
 def test_an_answer_that_is_no_run_lands_nothing(body: bytes) -> None:
-    (event,) = discovered(History(["38"]), answering(body))
+    ((event,), _) = crawl(answering(body), ["38"])
     assert isinstance(event, Missed)
     assert isinstance(event.error, RefusedError)
     assert event.error.body_bytes == len(body)
@@ -143,7 +88,7 @@ def test_an_answer_that_is_no_run_lands_nothing(body: bytes) -> None:
 @pytest.mark.parametrize("created_at", ["soon", "2026-03-01T10:00:00", 7, None])
 def test_a_run_with_an_unusable_time_has_no_date(created_at: object) -> None:
     body = json.dumps({"test_run": {"id": 38, "created_at": created_at}}).encode()
-    (event,) = discovered(History(["38"]), answering(body))
+    ((event,), _) = crawl(answering(body), ["38"])
     assert isinstance(event, Payload)
     assert event.event_at is None
 

@@ -85,9 +85,17 @@ def test_a_result_says_what_ran_where() -> None:
     result = flattened("test_runs", {"501": retried()})["results"][0]
     names = ("run_id", "run_key", "test_id", "test_name", "test_type", "device")
     assert picked([result], *names) == [("90", hash_key(b"docketqa", b"90"), "77", "Orders API", "integration", "desktop")]
-    assert result["attributes"] == (
-        '{"device_type":"desktop","browser_zoom":1.0,"viewport_width":1900,"num_retries":2,"updated_at":"2026-03-01T10:01:00.500250+00:00"}'
-    )
+    assert (result["viewport_width"], result["viewport_height"]) == (1900, None)
+    assert json.loads(result["attributes"]) == {
+        "blueprint_metadata": {
+            "status": "active",
+            "device_type": "desktop",
+            "browser_zoom": 1.0,
+            "num_retries": 2,
+            "steps": [{"step_number": 2, "action_cache": {"hits": 3}}],
+        },
+        "updated_at": "2026-03-01T10:01:00.500250+00:00",
+    }
 
 
 def test_steps_keep_their_attempt_kind_and_seconds_as_milliseconds() -> None:
@@ -141,7 +149,7 @@ def test_an_answer_of_an_api_step_is_an_exchange_with_its_configured_request() -
         "status_code": 503,
         "response_headers": '{"content-type":"application/json"}',
         "response_body": '{"error":"upstream"}',
-        "attributes": '{"step_number":"1"}',
+        "attributes": '{"step_number":"1","step_index":0,"action_index":0}',
     }
     assert headers["Accept"] == "application/json"
     assert headers["X-Api-Key"].startswith("***")
@@ -265,6 +273,37 @@ def test_a_trigger_response_is_a_running_group_with_its_test_runs() -> None:
     detail = flattened("test_runs", {"501": retried()})["results"][0]
     assert rows["results"][0]["result_key"] == detail["result_key"], "list row and detail are one result"
     assert json.loads(rows["results"][1]["attributes"])["is_login_test_run"] is True
+
+
+def test_what_a_trigger_response_tells_of_a_run_is_kept_until_the_run_is_fetched() -> None:
+    told = {**retried()["test_run"], "created_at": "2026-03-01T10:00:00Z"}
+    body = {"test_group_run": {"id": 90, "created_at": "2026-03-01T09:59:59Z", "test_runs": [told, {"id": 7, "test_blueprint_id": 9}]}}
+    listed, fetched = flattened("test_group_runs", {"90": body}), flattened("test_runs", {"501": {"test_run": told}})
+    for table in ("results", "steps", "actions", "artifacts", "errors", "exchanges"):
+        rows = [{**row, "entity_id": "501"} for row in listed[table] if row.get("result_id", "501") == "501"]
+        assert rows == fetched[table]
+    (sighting,) = listed["sightings"]
+    assert sighting["config"] == fetched["sightings"][0]["config"]
+    assert sighting["observed_at"] < fetched["sightings"][0]["observed_at"], "of two at one instant only one would stand"
+
+
+def test_a_body_of_both_shapes_loses_neither() -> None:
+    body = {
+        "test_group_run": {"id": 9, "name": "asked"},
+        "event": "test_group_run_passed",
+        "payload": {"id": 9, "name": "told", "tests_ran": 4},
+    }
+    (group,) = flattened("test_group_runs", {"9": body})["runs"]
+    attributes = json.loads(group["attributes"])
+    assert (group["name"], attributes["payload"]) == ("asked", {"id": "9", "name": "told", "tests_ran": 4})
+
+
+def test_a_time_and_a_duration_that_are_none_stay_readable() -> None:
+    run = {"id": 1, "status": "passed", "test_blueprint_id": 2, "created_at": "yesterday", "results": [{"duration": -2.5}]}
+    rows = flattened("test_runs", {"1": {"test_run": run}})
+    (result,), (step,) = rows["results"], rows["steps"]
+    assert (result["started_at"], json.loads(result["attributes"])) == (None, {"created_at": "yesterday"})
+    assert (step["duration_ms"], json.loads(step["attributes"])) == (None, {"duration": -2.5})
 
 
 def test_a_webhook_body_ends_its_group() -> None:

@@ -12,7 +12,7 @@ from tests.support.coverage import cover
 ENDPOINTS = [(provider.name, endpoint.name) for provider in load_providers().values() for endpoint in provider.endpoints]
 
 
-@pytest.mark.parametrize(("provider", "endpoint"), ENDPOINTS, ids="/".join)
+@pytest.mark.parametrize(("provider", "endpoint"), ENDPOINTS, ids=[f"{provider}/{endpoint}" for provider, endpoint in ENDPOINTS])
 def test_every_documented_leaf_has_its_place(provider: str, endpoint: str, tmp_path: Path) -> None:
     owner = load_providers()[provider]
     found = cover(owner, owner.endpoint(endpoint), tmp_path)

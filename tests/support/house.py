@@ -26,6 +26,10 @@ from pipelines.warehouse.connect import open_published
 SEEN = {"first_seen_at", "last_seen_at", "resolved_at"}
 
 
+HOUSES: list[House] = []
+"""Every house that a test has built: what `tests/conftest.py` checks when the test is over."""
+
+
 @dataclass
 class House:
     """Settings of one home, and the steps as functions."""
@@ -35,6 +39,11 @@ class House:
     only: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
+    is_damaged: bool = False
+    """Set by a test that breaks the folder on purpose: what is broken is then no surprise."""
+
+    def __post_init__(self) -> None:
+        HOUSES.append(self)
 
     @property
     def settings(self) -> Settings:

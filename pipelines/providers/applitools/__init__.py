@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines.providers.applitools.discover import ENDPOINT, discover, parse_tracked, state
 from pipelines.providers.applitools.flatten import NAME, flatten_plan_run
 from pipelines.providers.applitools.leaves import PLAN_RUN
+from pipelines.providers.applitools.places import PLAN_RUN_PLACES
 from pipelines.providers.spec import Auth, Endpoint, Provider, Setting
 
 PROVIDER = Provider(
@@ -18,7 +19,7 @@ PROVIDER = Provider(
         Setting("APPLITOOLS_API_URL", "Autonomous host", default="https://autonomous.applitools.com"),
     ),
     auth=Auth(query={"apiKey": "{APPLITOOLS_API_KEY}"}),
-    endpoints=(Endpoint(ENDPOINT, PLAN_RUN, flatten_plan_run, is_partitioned=False, state=state),),
+    endpoints=(Endpoint(ENDPOINT, PLAN_RUN, flatten_plan_run, is_partitioned=False, state=state, places=PLAN_RUN_PLACES),),
     discover=discover,
     parse_tracked=parse_tracked,
     tracked_endpoint=ENDPOINT,

@@ -5,59 +5,43 @@ There is no list endpoint (Get Results API, read 2026-08): runs come from the ex
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from pipelines.errors import FetchError, HaltedError, RejectedError
+from pipelines.errors import FetchError, RejectedError
 from pipelines.jsontext import as_instant, as_number
-from pipelines.providers.spec import (
-    Crawl,
-    Document,
-    Event,
-    Known,
-    Missed,
-    Payload,
-    State,
-    Tracked,
-    TrackedLine,
-    bounded,
-    refusal,
-)
+from pipelines.providers.spec import Crawl, Document, Event, Reply, State, Tracked, TrackedLine, poll, refusal
 
 ENDPOINT = "plan_runs"
 
 
-async def discover(crawl: Crawl) -> AsyncIterator[Event]:
+def discover(crawl: Crawl) -> AsyncIterator[Event]:
     """Fetch every run that is due: tracked and never fetched, still running, awaiting review, or missed before."""
-    due = [known for known in crawl.history.due(ENDPOINT) if not crawl.history.is_closed(ENDPOINT, known.entity_id)]
-    async for event in bounded((partial(_fetch, crawl, known) for known in due), crawl.concurrency):
-        yield event
+    return poll(crawl, ENDPOINT, _fetch)
 
 
-async def _fetch(crawl: Crawl, known: Known) -> Sequence[Event]:
-    run_id = known.entity_id
+async def _fetch(crawl: Crawl, run_id: str) -> tuple[Reply, datetime | None]:
     token = crawl.history.read_token(run_id) or crawl.settings.get("APPLITOOLS_READ_TOKEN")
     try:
         reply = await crawl.client.get(f"/api/result/{quote(run_id, safe='')}", secret_params=[("read_token", token)] if token else [])
     except FetchError as error:
-        if error.status == 403:  # a default key reads a run only with that run's own token: the others go on
-            error = RejectedError(
-                f"applitools run {run_id}: refused (403); an APPLITOOLS_API_KEY without read permission needs the run's"
-                " read token, as kept by `resulthouse track applitools -` or APPLITOOLS_READ_TOKEN",
-                status=403,
-            )
-            error.rule = "forbidden"
-        elif isinstance(error, HaltedError):
+        if error.status != 403:
             raise
-        return [Missed(ENDPOINT, run_id, error, event_at=known.event_at)]
+        # a default key reads a run only with that run's own token: the others go on
+        refused = RejectedError(
+            f"applitools run {run_id}: refused (403); an APPLITOOLS_API_KEY without read permission needs the run's"
+            " read token, as kept by `resulthouse track applitools -` or APPLITOOLS_READ_TOKEN",
+            status=403,
+        )
+        refused.rule = "forbidden"
+        raise refused from error
     run = run_of(reply.document)
     if run is None or not ("id" in run or "status" in run):
-        return [Missed(ENDPOINT, run_id, refusal(reply, f"applitools run {run_id}: the answer is no plan run"), event_at=known.event_at)]
+        raise refusal(reply, f"applitools run {run_id}: the answer is no plan run")
     started = run.get("started_at")
-    event_at = as_instant(started) if started else reply.fetched_at
-    return [Payload(ENDPOINT, run_id, reply.document, reply, event_at=event_at)]
+    return reply, as_instant(started) if started else reply.fetched_at
 
 
 def run_of(document: Document) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from pipelines.transform.expressions import (
 
 NAME = "applitools"
 _VIEWPORT = r"^\s*(\d{1,9})\s*[xX]\s*(\d{1,9})\s*$"
+WHERE = ("os", "browser", "device", "viewport_width", "viewport_height")
 
 
 def outcome_rules(status: pl.Expr, counts: Mapping[str, pl.Expr]) -> list[tuple[pl.Expr, str]]:
@@ -52,8 +53,14 @@ def flatten_plan_run(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     opened = frame.select(
         "entity_id",
         pl.col("fetched_at").dt.convert_time_zone("UTC"),
+        pl.when(wrapped.is_not_null()).then(bare).alias("beside_result"),
         pl.when(wrapped.is_not_null()).then(wrapped).otherwise(bare).struct.unnest(),
-    ).with_columns(run_key(NAME, pl.col("entity_id")).alias("run_key"), from_iso(pl.col("started_at")))
+    ).with_columns(
+        run_key(NAME, pl.col("entity_id")).alias("run_key"),
+        from_iso(pl.col("started_at")),
+        pl.col("started_at").alias("started_text"),
+        _places().alias("environments"),
+    )
     tests = _tests(opened)
     return {
         "runs": _runs(opened),
@@ -65,8 +72,7 @@ def flatten_plan_run(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 def _runs(opened: pl.DataFrame) -> pl.DataFrame:
     counts = {name: pl.col("results").struct.field(name) for name in COUNTERS}
-    environments = pl.col("environments").list
-    viewports = environments.eval(pl.element().struct.field("viewport"))
+    viewports = pl.col("environments").list.eval(pl.element().struct.field("viewport"))
     is_split = viewports.list.eval(pl.element().str.contains(_VIEWPORT)).list.all()
     return opened.with_columns(outcome(outcome_rules(pl.col("status"), counts))).select(
         "entity_id",
@@ -75,7 +81,7 @@ def _runs(opened: pl.DataFrame) -> pl.DataFrame:
         pl.lit("plan_run").alias("kind"),
         _known(pl.col("name")).alias("name"),
         _known(pl.col("application")).alias("application"),
-        pl.when(environments.len() == 1).then(_known(environments.get(0, null_on_oob=True).struct.field("name"))).alias("environment"),
+        _only("name").alias("environment"),
         "status",
         "outcome",
         "outcome_rank",
@@ -83,26 +89,45 @@ def _runs(opened: pl.DataFrame) -> pl.DataFrame:
         "started_at",
         non_negative(pl.col("duration")).alias("duration_ms"),
         *[counts[name].cast(pl.Int64, strict=False).alias(f"{name}_count") for name in COUNTERS],
-        # What cannot be split into width and height has no column in environments.
-        json_object({"viewports": pl.when(~is_split).then(json_list(viewports.list.eval(quoted(pl.element()))))}).alias("attributes"),
+        json_object(
+            {
+                # What cannot be split into width and height has no column in environments.
+                "viewports": pl.when(~is_split).then(json_list(viewports.list.eval(quoted(pl.element())))),
+                "started_at": pl.when(pl.col("started_at").is_null()).then(quoted(pl.col("started_text"))),
+                "duration": pl.when(pl.col("duration") < 0).then(pl.col("duration")),
+                "beside_result": as_json(pl.col("beside_result"), RUN),
+            }
+        ).alias("attributes"),
+    )
+
+
+def _places() -> pl.Expr:
+    """The environments with what is known of them: '' is NULL, the viewport also as width and height."""
+    environment = pl.element().struct
+    size = environment.field("viewport").str.extract_groups(_VIEWPORT).struct
+    return pl.col("environments").list.eval(
+        pl.struct(
+            *[_known(environment.field(name)).alias(name) for name in ("name", "os", "browser", "device")],
+            environment.field("viewport"),
+            size.field("1").cast(pl.Int64, strict=False).alias("viewport_width"),
+            size.field("2").cast(pl.Int64, strict=False).alias("viewport_height"),
+        )
     )
 
 
 def _environments(opened: pl.DataFrame) -> pl.DataFrame:
     rows = explode_indexed(opened.select("entity_id", "run_key", "environments"), "environments", "environment_index")
-    size = pl.col("viewport").str.extract_groups(_VIEWPORT).struct
-    return rows.unnest("environments").select(
-        "entity_id",
-        "run_key",
-        "environment_index",
-        *[_known(pl.col(name)).alias(name) for name in ("name", "os", "browser", "device")],
-        size.field("1").cast(pl.Int64, strict=False).alias("viewport_width"),
-        size.field("2").cast(pl.Int64, strict=False).alias("viewport_height"),
-    )
+    return rows.unnest("environments").select("entity_id", "run_key", "environment_index", "name", *WHERE)
+
+
+def _only(name: str) -> pl.Expr:
+    """What a run that covers one environment says of it; of several no test says in which it ran."""
+    environments = pl.col("environments").list
+    return pl.when(environments.len() == 1).then(environments.get(0, null_on_oob=True).struct.field(name)).alias(name)
 
 
 def _tests(opened: pl.DataFrame) -> pl.DataFrame:
-    rows = opened.select("entity_id", "run_key", "started_at", "fetched_at", "tests")
+    rows = opened.select("entity_id", "run_key", "started_at", "fetched_at", "tests", *[_only(name) for name in WHERE])
     return (
         explode_indexed(rows, "tests", "place")
         .unnest("tests")
@@ -126,6 +151,7 @@ def _results(tests: pl.DataFrame) -> pl.DataFrame:
             pl.col("id").alias("test_id"),
             pl.col("name").alias("test_name"),
             "test_type",
+            *WHERE,
             "status",
             "outcome",
             "outcome_rank",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipelines.providers.docketqa.discover import GROUPS, RUNS, discover, parse_tracked, state
 from pipelines.providers.docketqa.flatten import NAME, flatten_test_group_run, flatten_test_run
 from pipelines.providers.docketqa.leaves import TEST_GROUP_RUN, TEST_RUN
+from pipelines.providers.docketqa.places import TEST_GROUP_RUN_PLACES, TEST_RUN_PLACES
 from pipelines.providers.spec import Auth, Endpoint, Provider, Setting
 
 PROVIDER = Provider(
@@ -18,8 +19,8 @@ PROVIDER = Provider(
     ),
     auth=Auth(headers={"X-API-KEY": "{DOCKETQA_API_KEY}"}),
     endpoints=(
-        Endpoint(RUNS, TEST_RUN, flatten_test_run, is_partitioned=False, state=state),
-        Endpoint(GROUPS, TEST_GROUP_RUN, flatten_test_group_run, is_summary=True, is_partitioned=False),
+        Endpoint(RUNS, TEST_RUN, flatten_test_run, is_partitioned=False, state=state, places=TEST_RUN_PLACES),
+        Endpoint(GROUPS, TEST_GROUP_RUN, flatten_test_group_run, is_summary=True, is_partitioned=False, places=TEST_GROUP_RUN_PLACES),
     ),
     discover=discover,
     parse_tracked=parse_tracked,

@@ -6,50 +6,29 @@ webhooks.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from pipelines.errors import FetchError, HaltedError
 from pipelines.jsontext import as_instant
-from pipelines.providers.spec import (
-    Crawl,
-    Document,
-    Event,
-    Known,
-    Missed,
-    Payload,
-    State,
-    Tracked,
-    TrackedLine,
-    bounded,
-    refusal,
-)
+from pipelines.providers.spec import Crawl, Document, Event, Reply, State, Tracked, TrackedLine, poll, refusal
 
 RUNS, GROUPS = "test_runs", "test_group_runs"
 _EXPECTED = "a trigger response, a webhook body or a test run of DocketQA is expected."
 
 
-async def discover(crawl: Crawl) -> AsyncIterator[Event]:
+def discover(crawl: Crawl) -> AsyncIterator[Event]:
     """Fetch every test run that is due: tracked and never fetched, still running, or missed before."""
-    due = [known for known in crawl.history.due(RUNS) if not crawl.history.is_closed(RUNS, known.entity_id)]
-    async for event in bounded((partial(_fetch, crawl, known) for known in due), crawl.concurrency):
-        yield event
+    return poll(crawl, RUNS, _fetch)
 
 
-async def _fetch(crawl: Crawl, known: Known) -> Sequence[Event]:
-    run_id = known.entity_id
-    try:
-        reply = await crawl.client.get(f"/test_run/{quote(run_id, safe='')}")
-    except HaltedError:
-        raise
-    except FetchError as error:
-        return [Missed(RUNS, run_id, error, event_at=known.event_at)]
+async def _fetch(crawl: Crawl, run_id: str) -> tuple[Reply, datetime | None]:
+    reply = await crawl.client.get(f"/test_run/{quote(run_id, safe='')}")
     run = _object(reply.document, "test_run")
     if not run:
-        return [Missed(RUNS, run_id, refusal(reply, f"docketqa test run {run_id}: the answer holds no test_run"), event_at=known.event_at)]
-    return [Payload(RUNS, run_id, reply.document, reply, event_at=as_instant(run.get("created_at")))]
+        raise refusal(reply, f"docketqa test run {run_id}: the answer holds no test_run")
+    return reply, as_instant(run.get("created_at"))
 
 
 def state(document: Document) -> State:

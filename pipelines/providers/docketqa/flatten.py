@@ -12,6 +12,7 @@ from pipelines.transform.expressions import (
     elapsed_ms,
     explode_indexed,
     from_iso,
+    json_list,
     json_object,
     outcome,
     plain,
@@ -38,7 +39,8 @@ def _configuration(tree: Tree) -> Tree:
 
 
 _CONFIG = _configuration(BLUEPRINT)
-_OF_BLUEPRINT = ("device_type", "app_id", "browser_zoom", "viewport_width", "viewport_height", "num_retries")
+_OF_RESULT = ("status", "device_type", "app_id", "browser_zoom", "num_retries")
+"""What a result shows of its blueprint beside its columns: how it ran, and what makes no new version."""
 
 
 def outcome_rules(status: pl.Expr) -> list[tuple[pl.Expr, str]]:
@@ -77,9 +79,14 @@ def flatten_test_run(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def flatten_test_group_run(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """A trigger response or webhook body -> one `runs` row, and a `results` row per test run that was triggered."""
-    opened = frame.select("entity_id", "fetched_at", pl.col("doc").struct.unnest())
-    listed = opened.select("entity_id", pl.col("test_group_run").struct.field("test_runs").alias("test_runs"))
+    """A trigger response or webhook body -> one `runs` row, and the rows of each test run that was triggered."""
+    opened = frame.select("entity_id", pl.col("fetched_at").dt.convert_time_zone("UTC"), pl.col("doc").struct.unnest())
+    listed = opened.select(
+        "entity_id",
+        "fetched_at",
+        pl.col("test_group_run").struct.field("test_runs").alias("test_runs"),
+        plain(pl.col("test_group_run").struct.field("created_at")).alias("group_created_at"),
+    )
     started = (
         explode_indexed(listed, "test_runs", "place")
         .unnest("test_runs")
@@ -88,7 +95,15 @@ def flatten_test_group_run(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
             pl.coalesce("test_group_run_id", "entity_id").alias("test_group_run_id"),
         )
     )
-    return {"runs": _groups(opened), "results": _results(_tries(started))}
+    tries = _tries(started)
+    # A group is made before its runs, so what it tells of a test is seen before what they tell; mostly it tells nothing.
+    told = _sightings(started.with_columns(pl.coalesce("group_created_at", "created_at").alias("created_at")))
+    return {
+        "runs": _groups(opened),
+        "results": _results(tries),
+        **flatten_steps.children(tries),
+        "sightings": told.filter(pl.col("config").is_not_null()),
+    }
 
 
 def _tries(opened: pl.DataFrame) -> pl.DataFrame:
@@ -131,6 +146,7 @@ def _results(tries: pl.DataFrame) -> pl.DataFrame:
     started_at = from_iso(pl.col("created_at"))
     ended_at = pl.when(pl.col("is_deciding") & pl.col("is_run_over")).then(from_iso(pl.col("updated_at")))
     of_run = ("updated_at", "is_login_test_run", "test_video_s3_key")
+    of_blueprint = {name: as_json(blueprint.field(name), BLUEPRINT[name]) for name in _OF_RESULT}
     return tries.with_columns(outcome(outcome_rules(pl.col("try_status")))).select(
         "entity_id",
         "result_key",
@@ -146,6 +162,7 @@ def _results(tries: pl.DataFrame) -> pl.DataFrame:
         blueprint.field("title").alias("test_name"),
         blueprint.field("type").str.to_lowercase().alias("test_type"),
         pl.coalesce(blueprint.field("device_name"), blueprint.field("device_type")).alias("device"),
+        *[_whole(blueprint.field(name)).alias(name) for name in ("viewport_width", "viewport_height")],
         "status",
         "outcome",
         "outcome_rank",
@@ -154,10 +171,23 @@ def _results(tries: pl.DataFrame) -> pl.DataFrame:
         ended_at.alias("ended_at"),
         elapsed_ms(started_at, ended_at).alias("duration_ms"),
         json_object(
-            {name: as_json(blueprint.field(name), BLUEPRINT[name]) for name in _OF_BLUEPRINT}
+            {"blueprint_metadata": json_object({**of_blueprint, "steps": _action_caches(blueprint.field("steps"))})}
             | {name: as_json(pl.col(name), RUN[name]) for name in of_run}
+            | {"created_at": pl.when(started_at.is_null()).then(quoted(pl.col("created_at")))}
         ).alias("attributes"),
     )
+
+
+def _action_caches(steps: pl.Expr) -> pl.Expr:
+    """What moves by itself from run to run, as a JSON list of the steps that hold it; NULL without any."""
+    step = pl.element().struct
+    cached = json_object({"step_number": step.field("step_number"), "action_cache": step.field("action_cache")})
+    caches = steps.list.eval(pl.when(step.field("action_cache").is_not_null()).then(cached)).list.drop_nulls()
+    return pl.when(caches.list.len() > 0).then(json_list(caches))
+
+
+def _whole(number: pl.Expr) -> pl.Expr:
+    return plain(number).cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
 
 
 def _groups_of(opened: pl.DataFrame) -> pl.DataFrame:
@@ -233,6 +263,8 @@ def _groups(opened: pl.DataFrame) -> pl.DataFrame:
             json_object(
                 {name: told_json(name) for name in left}
                 | {"message": pl.col("message"), "event": quoted(pl.col("event")), "github_context": json_object(github)}
+                # One payload has one of the two shapes; of a body with both nothing is lost.
+                | {"payload": pl.when(pl.col("test_group_run").is_not_null()).then(as_json(pl.col("payload"), TEST_GROUP_RUN["payload"]))}
             ).alias("attributes"),
         )
     )

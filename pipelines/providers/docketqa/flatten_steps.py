@@ -43,6 +43,7 @@ def children(tries: pl.DataFrame) -> dict[str, pl.DataFrame]:
             pl.when(pl.col("outcome") != "skipped").then(non_negative(pl.col("duration")) * 1000).alias("duration_ms"),
             pl.col("result").alias("result_text"),
             pl.when(pl.col("outcome") == "failed").then("result").alias("error_message"),
+            json_object({"duration": pl.when(pl.col("duration") < 0).then(pl.col("duration"))}).alias("attributes"),
         ),
         "actions": actions.select("entity_id", "result_key", "step_index", "action_index", pl.col("type").alias("kind"), "description"),
         "artifacts": _artifacts(tries, actions),
@@ -129,7 +130,9 @@ def _exchanges(actions: pl.DataFrame) -> pl.DataFrame:
         "request_headers",
         response.field("headers").alias("response_headers"),
         plain(response.field("body")).alias("response_body"),
-        json_object({"step_number": quoted(pl.col("step_number"))}).alias("attributes"),
+        json_object(
+            {"step_number": quoted(pl.col("step_number")), "step_index": pl.col("step_index"), "action_index": pl.col("action_index")}
+        ).alias("attributes"),
     )
 
 
