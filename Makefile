@@ -5,7 +5,7 @@
 # pyproject.toml. PYTHON=/path/to/python3.12 chooses the interpreter.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format ui lock clean
+.PHONY: help demo test test-slow lint format docs ui lock clean
 
 BIN   := .venv/bin
 STAMP := .venv/.installed-from-lock
@@ -48,6 +48,9 @@ lint: $(STAMP)  ## style, types, and who may import whom
 format: $(STAMP)  ## let ruff format and fix what it safely can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(STAMP)  ## render what is rendered in docs/ (the dictionary) anew
+	@$(BIN)/python -m docs.render
 
 ui: $(STAMP)  ## Dagster's UI and schedules on http://127.0.0.1:3000
 	@$(BIN)/resulthouse ui

@@ -236,13 +236,17 @@ def query(
     """Ask the published warehouse with one read-only SQL statement.
 
     For example: resulthouse query "FROM marts.daily_reliability LIMIT 5"
+
+    Fields that no table has are in lake.payloads: every landed payload, e.g.
+    resulthouse query "SELECT payload ->> '$.result.newField' FROM lake.payloads WHERE provider = 'datadog' AND is_current"
     """
     from pipelines.flows.query import run_query
     from pipelines.settings import load_settings
 
     if as_csv and as_json:
         raise _usage("--csv or --json, not both.")
-    answer = run_query(load_settings({}).warehouse, sql)
+    settings = load_settings({})
+    answer = run_query(settings.warehouse, sql, settings.lake)
     if as_json:
         rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         out_json({"columns": list(answer.columns), "rows": rows})

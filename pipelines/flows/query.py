@@ -1,9 +1,13 @@
-"""One read-only statement on the published warehouse, for `resulthouse query`, as plain values ready for JSON, CSV or a table."""
+"""One read-only statement on the published warehouse, for `resulthouse query`, as plain values ready for JSON, CSV or a table.
+
+A statement that mentions the lake also finds `lake.payloads` there: every landed payload version, for fields that no table has.
+"""
 
 from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import SettingsError
-from pipelines.warehouse.connect import DuckError, open_published
+from pipelines.warehouse.connect import Connection, DuckError, open_published, open_with_payloads
 
-READING = frozenset({"SELECT", "EXPLAIN"})
-"""Statement types that are run; WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE and PIVOT with listed values are SELECT to DuckDB."""
+EXPLAINED = re.compile(r"^\s*EXPLAIN\b(\s+ANALYZE\b)?(\s*\(\s*(FORMAT|ANALYZE)\b[^()]*\))?\s+", re.IGNORECASE)
+"""EXPLAIN ANALYZE runs what it explains, so that must be reading, too. One behind a comment is not run: it could hide another."""
 
+MENTIONS_LAKE = re.compile(r"\blake\b", re.IGNORECASE)
 KEYS = frozenset({"result_key", "run_key"})
 MAX_EXACT = 2**53  # beyond it a JSON reader that knows only doubles would round
 
@@ -29,15 +34,21 @@ class Answer:
     rows: Sequence[Sequence[Any]]
 
 
-def run_query(warehouse: Path, sql: str) -> Answer:
-    """Run one statement. Raises SettingsError for anything else than one reading statement that DuckDB accepts, WarehouseError."""
-    connection = open_published(warehouse)
+def run_query(warehouse: Path, sql: str, lake: str | None = None) -> Answer:
+    """Run one statement; without `lake` there is no `lake.payloads`. To DuckDB, WITH, FROM, VALUES, DESCRIBE and SHOW are SELECT.
+
+    Raises SettingsError for anything else than one reading statement that DuckDB accepts, WarehouseError.
+    """
+    connection = _open(warehouse, lake, sql)
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1:
             raise SettingsError(f"One SQL statement is expected, these are {len(statements)}.")
-        if statements[0].type.name not in READING:
-            raise SettingsError(f"Only reading is possible here: {statements[0].type.name} is not run.")
+        kinds = [statement.type.name for statement in statements]
+        if kinds == ["EXPLAIN"]:
+            kinds = [each.type.name for each in connection.extract_statements(EXPLAINED.sub("", statements[0].query, count=1))]
+        if kinds != ["SELECT"]:
+            raise SettingsError(f"Only reading is possible here: {' '.join(kinds)} is not run.")
         cursor = connection.execute(statements[0])
         columns = [str(column[0]) for column in cursor.description or ()]
         rows = [[_plain(value, name) for name, value in zip(columns, row, strict=True)] for row in cursor.fetchall()]
@@ -46,6 +57,16 @@ def run_query(warehouse: Path, sql: str) -> Answer:
     finally:
         connection.close()
     return Answer(columns, rows)
+
+
+def _open(warehouse: Path, lake: str | None, sql: str) -> Connection:
+    """Only who asks for the lake waits for it (0.3 s), and only there can its state be in the way."""
+    if lake is None or not MENTIONS_LAKE.search(sql):
+        return open_published(warehouse)
+    from pipelines.lake.dataset import landed
+    from pipelines.lake.store import Lake
+
+    return open_with_payloads(warehouse, landed(Lake(lake)))
 
 
 def _plain(value: Any, name: str = "") -> Any:

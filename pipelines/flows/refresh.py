@@ -17,6 +17,7 @@ from pipelines.flows.load import LoadReport, load_new
 from pipelines.lake.history import read_history
 from pipelines.lake.store import Lake
 from pipelines.providers.spec import Provider
+from pipelines.schemas.dictionary import Sources, sources
 from pipelines.schemas.marts import MARTS
 from pipelines.settings import Settings
 from pipelines.warehouse import ddl
@@ -69,7 +70,7 @@ def refresh(
             if rebuild or contents(connection) != published_contents(settings.warehouse):
                 write_gaps(connection, _gaps(settings, lake, providers, clock))
                 build_marts(connection)
-                ddl.write_dictionary(connection, MARTS.values())
+                ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
                 report.rows = _row_counts(connection)
                 checkpoint(connection, work)
                 report.bytes = publish(work, settings.warehouse, settings.publish_mode)
@@ -81,6 +82,11 @@ def refresh(
         finally:
             connection.close()
     return report
+
+
+def column_sources(providers: Mapping[str, Provider]) -> Sources:
+    """Which columns come from which fields, as the providers' endpoints declare it."""
+    return sources((f"{provider.name}/{each.name}", each.places) for provider in providers.values() for each in provider.endpoints)
 
 
 def _open(work: Path, lake: Lake) -> Connection:

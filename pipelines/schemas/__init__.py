@@ -33,6 +33,11 @@ class Table:
         return dict(self.model.columns())
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that tell its rows apart; () where no such columns are declared."""
+        return tuple(self.model.primary_key())
+
+    @property
     def description(self) -> str:
         """The table's comment: first line of its class's docstring."""
         return (self.model.__doc__ or "").strip().splitlines()[0]

@@ -8,8 +8,12 @@ A tree is a `Leaf`, a `Free`, a `Headers`, a `OneOf`, a dict of trees (an object
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Union
+from typing import TYPE_CHECKING, Literal, Union
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Masking = Literal["keep", "mask", "scrub"]
 JsonType = Literal["VARCHAR", "DOUBLE", "BOOLEAN", "JSON"]
@@ -20,11 +24,14 @@ class Leaf:
     """A documented scalar (or, with type JSON, any value kept as JSON text for `attributes`).
 
     `values` are the documented enum values: another one is drift `unknown_value`.
+    `read` is the expression that the flatten reads the value with, where not every value of the type can be read (`from_iso`,
+    `from_epoch_ms`): a value that it turns into NULL is drift `type_change`. Of a JSON leaf it is given the plain text.
     """
 
     type: JsonType
     masking: Masking = "keep"
     values: frozenset[str] | None = None
+    read: Callable[[pl.Expr], pl.Expr] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Opening DuckDB files: the work file (one writer) and the published file (readers). No SQL of the house lives here."""
+"""Opening DuckDB files: the work file (one writer) and the published file (readers), alone or with the lake's payloads beside it.
+
+No SQL of the house lives here but the view `lake.payloads`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ Connection = duckdb.DuckDBPyConnection
 
 DuckError = duckdb.Error
 """Any error that DuckDB raises."""
+
+_Config = dict[str, str | bool | int | float | list[str]]
+_LOCKED_DOWN: _Config = dict.fromkeys(("enable_external_access", "autoinstall_known_extensions", "autoload_known_extensions"), "false")
 
 
 def memory() -> duckdb.DuckDBPyConnection:
@@ -41,21 +47,41 @@ def open_published(path: Path) -> duckdb.DuckDBPyConnection:
 
     Raises WarehouseError when nothing was published yet.
     """
-    if not path.exists():
-        raise WarehouseError(f"There is no warehouse at {path} yet: run `resulthouse sync` or `resulthouse demo` first.")
-    try:
-        connection = duckdb.connect(
-            str(path),
-            read_only=True,
-            config={
-                "enable_external_access": "false",
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-            },
-        )
-    except duckdb.Error as error:
-        raise WarehouseError(f"The warehouse {path} cannot be opened: {_first_line(error)}") from None
+    with _published(path):
+        connection = duckdb.connect(str(path), read_only=True, config=_LOCKED_DOWN)
     _prepared(connection)
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+_PAYLOADS = """
+CREATE VIEW lake.payloads AS
+SELECT provider, endpoint, entity_id, parent_id, window_date, fetched_at,
+    (provider, endpoint, entity_id, fetched_at, payload_sha256) IN (
+        SELECT (provider, endpoint, entity_id, max(fetched_at), arg_max(payload_sha256, (fetched_at, payload_sha256)))
+        FROM temp.main.landed GROUP BY provider, endpoint, entity_id
+    ) AS is_current,
+    payload::JSON AS payload, payload_sha256, http_status, request_url, event_at, sync_id
+FROM temp.main.landed"""
+"""`is_current` marks the newest version of an entity. A look-up and no window function: payloads stream through it unsorted."""
+
+
+def open_with_payloads(path: Path, landed: object) -> duckdb.DuckDBPyConnection:
+    """The published file and `lake.payloads`, locked down as in `open_published`: the file itself stays as it is.
+
+    `landed` is an Arrow dataset of raw rows (`pipelines.lake.dataset`). DuckDB is handed its rows and no path, so that not even the
+    lake's own files can be reached, read or written by name. Raises WarehouseError when nothing was published yet.
+    """
+    connection = _prepared(duckdb.connect(":memory:"))
+    with _published(path):
+        connection.execute(f"ATTACH '{_quoted(path)}' AS warehouse (READ_ONLY)")
+    connection.execute("ATTACH ':memory:' AS lake")
+    connection.register("landed", landed)
+    connection.execute(_PAYLOADS)
+    connection.execute("USE warehouse")
+    connection.execute(f"SET temp_directory = '{_quoted(path)}.tmp'")  # as beside a file; in memory it would be the working directory
+    for name, value in _LOCKED_DOWN.items():
+        connection.execute(f"SET {name} = {value}")
     connection.execute("SET lock_configuration = true")
     return connection
 
@@ -87,6 +113,21 @@ def _prepared(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnectio
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
     return connection
+
+
+@contextmanager
+def _published(path: Path) -> Iterator[None]:
+    """While the published file is opened: WarehouseError when it is not there or cannot be opened."""
+    if not path.exists():
+        raise WarehouseError(f"There is no warehouse at {path} yet: run `resulthouse sync` or `resulthouse demo` first.")
+    try:
+        yield
+    except duckdb.Error as error:
+        raise WarehouseError(f"The warehouse {path} cannot be opened: {_first_line(error)}") from None
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 def _first_line(error: Exception) -> str:

@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Table
+from pipelines.schemas.dictionary import Sources, source_of
 
 FORMAT = "4"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
@@ -66,8 +67,8 @@ def comment(connection: duckdb.DuckDBPyConnection, table: Table, *, kind: str = 
         connection.execute(f'COMMENT ON COLUMN {table.full_name}."{name}" IS {_literal(text)}')
 
 
-def dictionary(tables: list[Table]) -> list[tuple[str, str, str, str, str | None, str, str | None]]:
-    """The rows of `meta.columns` for these tables."""
+def dictionary(tables: list[Table], known: Sources) -> list[tuple[str, str, str, str, str | None, str, str | None]]:
+    """The rows of `meta.columns` for these tables. `known` says which columns come from which fields of which payloads."""
     return [
         (
             table.schema_name,
@@ -76,19 +77,19 @@ def dictionary(tables: list[Table]) -> list[tuple[str, str, str, str, str | None
             column.metadata["sql"],
             column.metadata["unit"],
             column.description,
-            "derived" if column.metadata["is_derived"] or table.schema_name != "core" else "payload",
+            source_of(table, name, known),
         )
         for table in tables
         for name, column in table.columns.items()
     ]
 
 
-def write_dictionary(connection: duckdb.DuckDBPyConnection, marts: Iterable[Table]) -> None:
+def write_dictionary(connection: duckdb.DuckDBPyConnection, marts: Iterable[Table], known: Sources) -> None:
     """Fill `meta.columns` with every declared column."""
     connection.execute("DELETE FROM meta.columns")
     tables = [*CORE.values(), *marts, *META.values()]
     names = list(META["columns"].columns)
-    frame = pl.DataFrame(dictionary(tables), schema=dict.fromkeys(names, pl.String), orient="row")
+    frame = pl.DataFrame(dictionary(tables, known), schema=dict.fromkeys(names, pl.String), orient="row")
     connection.register("dictionary_in", frame.to_arrow())
     connection.execute("INSERT INTO meta.columns BY NAME SELECT * FROM dictionary_in")
 
