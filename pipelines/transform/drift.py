@@ -1,63 +1,65 @@
-"""What payloads hold that is not documented: unknown fields, changed types, unknown enum values.
+"""What payloads hold that is not documented: unknown fields, changed types, unknown enum values, instants that cannot be read.
 
-Compares DuckDB's `json_structure` of each payload with the declared tree. Never keeps a value, only pointers.
+Never keeps a value, only pointers; nothing is masked here (names that are secrets were masked before landing). Exact, and fast where
+nothing drifts:
+1. Distinct shapes (DuckDB's `json_structure`) are compared with the declared tree.
+2. Where a shape does not tell (it says "JSON" for `{}` and for a list of mixed kinds), the distinct texts at that place are walked.
+3. Words and instants are looked at in the decoded columns; in a OneOf, which is decoded as JSON text, its distinct texts are walked.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import duckdb
 import polars as pl
 
 from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree
+from pipelines.transform.expressions import plain
 
 COLUMNS = {"entity_id": pl.String, "json_pointer": pl.String, "kind": pl.String}
+
+Path = tuple[str | None, ...]
+"""Field names from the root; None is every element of a list. A tree has no field named `*`: pointers could not tell it from a list."""
 
 _ACCEPTED = {
     "VARCHAR": frozenset({"VARCHAR", "BIGINT", "UBIGINT", "HUGEINT"}),
     "DOUBLE": frozenset({"DOUBLE", "BIGINT", "UBIGINT", "HUGEINT"}),
     "BOOLEAN": frozenset({"BOOLEAN"}),
+    "JSON": frozenset({"VARCHAR", "DOUBLE", "BIGINT", "UBIGINT", "HUGEINT", "BOOLEAN"}),
 }
 """JSON types (as json_structure names them) that a declared type reads without loss."""
 
-_SCALARS = frozenset({"VARCHAR", "DOUBLE", "BIGINT", "UBIGINT", "HUGEINT", "BOOLEAN"})
+_DTYPES = {"VARCHAR": pl.String(), "DOUBLE": pl.Float64(), "BOOLEAN": pl.Boolean(), "JSON": pl.String()}
 
+_MASK = r"^\*\*\*[0-9a-f]{12}$"
+"""A masked text: what stood there was seen by the redactor, and whether it was a documented word cannot be known."""
 
-_MAYBE_EMPTY = "maybe_empty_object"
-"""json_structure calls both `{}` and a list of objects and scalars "JSON": the payload itself must tell."""
+_OBJECT, _LIST, _NULL, _UNSURE = "OBJECT", "LIST", "NULL", "JSON"
 
 
 def find_drift(payloads: pl.DataFrame, decoded: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Rows (entity_id, json_pointer, kind) of what is not documented in these payloads, at most one per pointer and kind.
 
-    `payloads` has entity_id and payload, `decoded` entity_id and doc. List places are `*` in pointers.
+    `payloads` has entity_id and payload, `decoded` entity_id and doc. List places are `*` in pointers. A null where a value is
+    documented is no drift; maps with free names (`Free`, `Headers`) are not looked into; an undocumented field is not either.
     """
-    connection.register("payloads_to_check", payloads.select("entity_id", "payload"))
-    try:
-        found = connection.execute(
-            "SELECT TRY(json_structure(payload))::VARCHAR AS shape, list(entity_id) AS ids FROM payloads_to_check GROUP BY 1"
-        ).fetchall()
-    finally:
-        connection.unregister("payloads_to_check")
     rows: list[tuple[str, str, str]] = []
-
-    def texts(entity_id: str) -> list[str]:
-        return payloads.filter(pl.col("entity_id") == entity_id)["payload"].to_list()
-
-    for shape, ids in found:
-        if shape is None:
-            continue
-        for pointer, kind in set(_compare(json.loads(shape), tree, "")):
-            unsure = kind == _MAYBE_EMPTY
-            rows += [
-                (id_, pointer, "type_change" if unsure else kind) for id_ in ids if not unsure or not _all_objects(texts(id_), pointer)
-            ]
+    unsure: dict[Path, tuple[Tree, list[str]]] = {}
+    for shape, ids in _shapes(payloads, connection):
+        walk = _Walk(_name_of_shape)
+        walk.visit(json.loads(shape), tree, ())
+        rows += [(id_, pointer, kind) for pointer, kind in walk.drift for id_ in ids]
+        for path, subtree in walk.unsure.items():
+            unsure.setdefault(path, (subtree, []))[1].extend(ids)
     parts = [pl.DataFrame(rows, schema=COLUMNS, orient="row")]
+    for path, (subtree, ids) in unsure.items():
+        parts.append(_look_into(_texts_at(payloads, ids, path, connection), subtree, path))
     if "doc" in decoded.columns and decoded.height:
-        parts += _unknown_values(decoded.select("entity_id", value=pl.col("doc")), tree, "")
+        parts += _read(decoded.select("entity_id", value=pl.col("doc")), tree, ())
     return pl.concat(parts).unique(maintain_order=True)
 
 
@@ -66,83 +68,194 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _all_objects(texts: list[str], pointer: str) -> bool:
-    """Whether every value at the pointer is an object or null."""
-    values: list[Any] = [json.loads(text) for text in texts]
-    for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
-        values = [child for value in values for child in _below(value, name)]
-    return all(value is None or isinstance(value, dict) for value in values)
+# --- from DuckDB -------------------------------------------------------------------------------------------------
 
 
-def _below(value: Any, name: str) -> list[Any]:
-    if isinstance(value, dict):
-        return [value[name]] if name in value else []
-    return list(value) if isinstance(value, list) and name == "*" else []
+def _shapes(payloads: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, list[str]]]:
+    connection.register("payloads_to_check", payloads.select("entity_id", "payload"))
+    try:
+        found = connection.execute(
+            "SELECT TRY(json_structure(payload))::VARCHAR AS shape, list(entity_id) FROM payloads_to_check GROUP BY 1"
+        ).fetchall()
+    finally:
+        connection.unregister("payloads_to_check")
+    return [(shape, ids) for shape, ids in found if shape is not None]  # what is no JSON is a reject
 
 
-def _compare(shape: Any, tree: Tree, pointer: str) -> Iterator[tuple[str, str]]:
-    if shape == "NULL" or isinstance(tree, Free | Headers):
-        return
-    if isinstance(tree, dict):
-        if not isinstance(shape, dict):
-            yield pointer, _MAYBE_EMPTY if shape == "JSON" else "type_change"
+def _texts_at(payloads: pl.DataFrame, ids: list[str], path: Path, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Columns entity_id and value: the JSON texts at a declared place of these payloads."""
+    there = payloads.select("entity_id", "payload").filter(pl.col("entity_id").is_in(pl.Series(ids, dtype=pl.String).implode()))
+    names = ("[*]" if name is None else '."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in path)
+    extract = "json_extract(payload, ?)"
+    connection.register("payloads_to_look_into", there)
+    try:
+        table = connection.execute(
+            f"SELECT entity_id, {f'unnest({extract})' if None in path else extract}::VARCHAR AS value FROM payloads_to_look_into",
+            ["$" + "".join(names)],
+        ).to_arrow_table()
+    finally:
+        connection.unregister("payloads_to_look_into")
+    return pl.DataFrame(table)
+
+
+# --- types and names ---------------------------------------------------------------------------------------------
+
+
+class _Walk:
+    """One document, or the shape of one, beside its declared tree.
+
+    `drift`: pointers and kinds. `unsure`: places where a shape does not tell. `to_read`: values for a leaf's `read`, by leaf and pointer.
+    """
+
+    def __init__(self, name_of: Callable[[Any], str]) -> None:
+        self._name_of = name_of
+        self._is_shape = name_of is _name_of_shape
+        self.drift: set[tuple[str, str]] = set()
+        self.unsure: dict[Path, Tree] = {}
+        self.to_read: list[tuple[Leaf, str, Any]] = []
+
+    def visit(self, node: Any, tree: Tree, path: Path) -> None:
+        name = self._name_of(node)
+        if name == _NULL or isinstance(tree, Free):
             return
-        for name, child in shape.items():
-            below = f"{pointer}/{escape(name)}"
-            if name in tree:
-                yield from _compare(child, tree[name], below)
+        if name == _UNSURE:
+            if not _takes_anything(tree):
+                self.unsure[path] = tree
+        elif isinstance(tree, OneOf):
+            branch: Tree | None = tree.scalar
+            if name == _OBJECT:
+                branch = tree.object
+            elif name == _LIST:
+                branch = None if tree.list is None else [tree.list]
+            if branch is None:
+                self.drift.add((_pointer(path), "type_change"))
             else:
-                yield below, "unknown_field"
-    elif isinstance(tree, list):
-        if not isinstance(shape, list):
-            yield pointer, "type_change"
-        elif shape:
-            yield from _compare(shape[0], tree[0], f"{pointer}/*")
-    elif isinstance(tree, OneOf):
-        yield from _compare_one_of(shape, tree, pointer)
-    elif not isinstance(shape, str) or (tree.type != "JSON" and shape != "JSON" and shape not in _ACCEPTED[tree.type]):
-        if tree.type != "JSON" or not isinstance(shape, str):
-            yield pointer, "type_change"
-    elif shape == "JSON" and tree.type != "JSON":
-        yield pointer, "type_change"
+                self.visit(node, branch, path)
+        elif isinstance(tree, dict) and name == _OBJECT:
+            for field, child in node.items():
+                if field in tree:
+                    self.visit(child, tree[field], (*path, field))
+                else:
+                    self.drift.add((_pointer((*path, field)), "unknown_field"))
+        elif isinstance(tree, list) and name == _LIST:
+            below = (*path, None)
+            for item in node:
+                self.visit(item, tree[0], below)
+        elif isinstance(tree, Leaf):
+            self._leaf(node, name, tree, path)
+        elif not (isinstance(tree, Headers) and name in (_OBJECT, _LIST)):
+            self.drift.add((_pointer(path), "type_change"))
+
+    def _leaf(self, node: Any, name: str, leaf: Leaf, path: Path) -> None:
+        is_accepted = name in _ACCEPTED[leaf.type]
+        if not is_accepted:
+            self.drift.add((_pointer(path), "type_change"))
+        if self._is_shape:
+            return
+        if leaf.values is not None:
+            word = _text(node)
+            if word not in leaf.values and not re.match(_MASK, word):
+                self.drift.add((_pointer(path), "unknown_value"))
+        if leaf.read is not None and is_accepted:
+            self.to_read.append((leaf, _pointer(path), node if leaf.type in ("DOUBLE", "BOOLEAN") else _text(node)))
 
 
-def _compare_one_of(shape: Any, tree: OneOf, pointer: str) -> Iterator[tuple[str, str]]:
-    if isinstance(shape, dict):
-        if tree.object is None:
-            yield pointer, "type_change"
-        else:
-            yield from _compare(shape, tree.object, pointer)
-    elif isinstance(shape, list):
-        if tree.list is None:
-            yield pointer, "type_change"
-        elif shape:
-            yield from _compare(shape[0], tree.list, f"{pointer}/*")
-    elif shape in _SCALARS and tree.scalar is None:
-        yield pointer, "type_change"
+def _name_of_shape(shape: Any) -> str:
+    if isinstance(shape, str):
+        return shape
+    return _OBJECT if isinstance(shape, dict) else _LIST
 
 
-def _unknown_values(values: pl.DataFrame, tree: Tree, pointer: str) -> Iterator[pl.DataFrame]:
+def _name_of_value(value: Any) -> str:
+    if isinstance(value, str):
+        return "VARCHAR"
+    if isinstance(value, dict):
+        return _OBJECT
+    if isinstance(value, list):
+        return _LIST
+    if value is None:
+        return _NULL
+    if isinstance(value, bool):
+        return "BOOLEAN"
+    return "BIGINT" if isinstance(value, int) and -(1 << 63) <= value < 1 << 64 else "DOUBLE"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _pointer(path: Path) -> str:
+    return "".join("/*" if name is None else f"/{escape(name)}" for name in path)
+
+
+def _takes_anything(tree: Tree | None) -> bool:
+    if isinstance(tree, OneOf):
+        is_any_scalar = tree.scalar is not None and tree.scalar.type == "JSON" and tree.scalar.values is None
+        return is_any_scalar and isinstance(tree.object, Free) and isinstance(tree.list, Free)
+    return isinstance(tree, Free)
+
+
+def _look_into(texts: pl.DataFrame, tree: Tree, path: Path) -> pl.DataFrame:
+    """Drift in JSON texts (columns entity_id, value) that stand at one place; each distinct text is walked once."""
+    rows: list[tuple[str, str, str]] = []
+    to_read: dict[tuple[Leaf, str], list[tuple[str, Any]]] = {}
+    for text in texts["value"].drop_nulls().unique().to_list():
+        walk = _Walk(_name_of_value)
+        walk.visit(json.loads(text), tree, path)
+        rows += [(text, pointer, kind) for pointer, kind in walk.drift]
+        for leaf, pointer, value in walk.to_read:
+            to_read.setdefault((leaf, pointer), []).append((text, value))
+    found = pl.DataFrame(rows, schema={"text": pl.String, "json_pointer": pl.String, "kind": pl.String}, orient="row")
+    parts = [texts.join(found, left_on="value", right_on="text").select(list(COLUMNS))]
+    for (leaf, pointer), values in to_read.items():
+        frame = pl.DataFrame(values, schema={"text": pl.String, "read": _DTYPES[leaf.type]}, orient="row", strict=False)
+        owners = texts.join(frame, left_on="value", right_on="text").select("entity_id", value=pl.col("read"))
+        parts += _unread(owners, leaf, pointer)
+    return pl.concat(parts).unique(maintain_order=True)
+
+
+# --- words and instants ------------------------------------------------------------------------------------------
+
+
+def _read(values: pl.DataFrame, tree: Tree, path: Path) -> Iterator[pl.DataFrame]:
+    """Drift in decoded values (columns entity_id, value) that only the values themselves show."""
+    if not _is_read(tree):
+        return
+    values = values.filter(pl.col("value").is_not_null())
     if isinstance(tree, dict):
+        fields = values["value"].struct.unnest()  # not struct.field(name), which takes names for patterns
         for name, child in tree.items():
-            if _has_enum(child):
-                inner = values.select("entity_id", value=pl.col("value").struct.field(name))
-                yield from _unknown_values(inner.filter(pl.col("value").is_not_null()), child, f"{pointer}/{escape(name)}")
+            if _is_read(child):
+                yield from _read(values.select("entity_id", value=fields.get_column(name)), child, (*path, name))
     elif isinstance(tree, list):
-        inner = values.filter(pl.col("value").list.len() > 0).explode("value").filter(pl.col("value").is_not_null())
-        yield from _unknown_values(inner, tree[0], f"{pointer}/*")
-    elif isinstance(tree, Leaf) and tree.values is not None:
-        unknown = values.filter(~pl.col("value").is_in(sorted(tree.values)))
-        if unknown.height:
-            yield unknown.select("entity_id", pl.lit(pointer).alias("json_pointer"), pl.lit("unknown_value").alias("kind")).unique(
-                maintain_order=True
-            )
+        yield from _read(values.filter(pl.col("value").list.len() > 0).explode("value"), tree[0], (*path, None))
+    elif isinstance(tree, OneOf):
+        yield _look_into(values, tree, path)
+    elif isinstance(tree, Leaf):
+        if tree.type == "JSON":
+            values = values.with_columns(plain(pl.col("value")))
+        if tree.values is not None:
+            is_known = pl.col("value").is_in(sorted(tree.values)) | pl.col("value").str.contains(_MASK)
+            yield _rows(values.filter(~is_known), _pointer(path), "unknown_value")
+        if tree.read is not None:
+            yield from _unread(values, tree, _pointer(path))
 
 
-def _has_enum(tree: Tree) -> bool:
+def _unread(values: pl.DataFrame, leaf: Leaf, pointer: str) -> Iterator[pl.DataFrame]:
+    if leaf.read is not None:
+        yield _rows(values.filter(pl.col("value").is_not_null() & leaf.read(pl.col("value")).is_null()), pointer, "type_change")
+
+
+def _rows(values: pl.DataFrame, pointer: str, kind: str) -> pl.DataFrame:
+    return values.select("entity_id", json_pointer=pl.lit(pointer), kind=pl.lit(kind)).unique(maintain_order=True)
+
+
+def _is_read(tree: Tree | None) -> bool:
+    """Whether a tree holds a leaf whose values must be looked at."""
     if isinstance(tree, dict):
-        return any(_has_enum(child) for child in tree.values())
+        return any(_is_read(child) for child in tree.values())
     if isinstance(tree, list):
-        return _has_enum(tree[0])
-    return isinstance(tree, Leaf) and tree.values is not None
+        return _is_read(tree[0])
+    if isinstance(tree, OneOf):
+        return _is_read(tree.scalar) or _is_read(tree.object) or _is_read(tree.list)
+    return isinstance(tree, Leaf) and (tree.values is not None or tree.read is not None)
