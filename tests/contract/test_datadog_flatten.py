@@ -158,6 +158,7 @@ def test_a_result_row_holds_times_codes_place_and_the_rest_as_attributes() -> No
         "status": 0,
         "run_type": 3,
         "check_version": 7,
+        "passed": False,
         "runType": 3,
         "subtype": "http",
         "mainDC": "eu1.prod",
@@ -201,6 +202,56 @@ def test_certificate_and_exchange_are_read_whole() -> None:
     assert exchange["url"] == "https://api.example.com/v2/stock"
     assert json.loads(exchange["response_headers"])["server"] == "nginx"
     assert (exchange["response_body"], exchange["response_bytes"]) == ('{"stock":3}', 1834)
+
+
+def test_the_network_facts_of_a_result_are_columns() -> None:
+    document = fixture("api_result_eight_forms.json")
+    document["check"]["config"]["request"] = {"host": "db.example.com", "port": "5432"}
+    document["result"]["resolutionAttempts"] = [{"server": "8.8.8.8", "error": "ESERVFAIL"}, "203.0.113.10"]
+    tables = flatten("api_results", document)
+    assert rows(tables["results"], "resolved_ip", "dns_server", "trigger") == [("203.0.113.10", "8.8.8.8", "triggered")]
+    assert rows(tables["exchanges"], "url", "host", "port", "resolved_ip") == [
+        ("db.example.com", "db.example.com", 5432, "203.0.113.10"),
+    ]
+    assert rows(tables["dns_records"], "record_index", "step_index", "kind", "value") == [
+        (0, -1, "attempt", None),
+        (1, -1, "attempt", "203.0.113.10"),
+    ]
+    assert attributes(tables["dns_records"]) == {"server": "8.8.8.8", "error": "ESERVFAIL"}
+    assert "resolutionAttempts" not in attributes(tables["results"])
+    assert tables["certificates"]["handshake_ms"].to_list() == [3.5]
+
+
+@pytest.mark.parametrize(
+    ("run_type", "own_type", "trigger"),
+    [(0, None, "scheduled"), (0, 1, "fast"), (2, 2, "ci"), (None, 3, "triggered"), (9, None, None), (None, None, None)],
+)
+def test_what_started_a_try_is_a_word_and_an_unknown_number_stays(run_type: int | None, own_type: int | None, trigger: str | None) -> None:
+    table = flatten("api_result_rows", {"result_id": "1", "run_type": run_type, "result": {"runType": own_type}})["results"]
+    assert table["trigger"].to_list() == [trigger]
+    if run_type is not None:
+        assert attributes(table)["run_type"] == run_type
+
+
+def test_what_no_column_can_say_stays_in_attributes() -> None:
+    result = {
+        "failure": {"code": "DNS", "message": "no such host"},
+        "error": "lookup failed",
+        "duration": 80,
+        "timings": {"total": 70},
+        "cert": {"validFrom": "yesterday", "validTo": "2027-01-01T00:00:00Z"},
+    }
+    tables = flatten("api_results", {"result_id": "1", "check_time": 12, "check": {"type": "API"}, "result": result})
+    told = attributes(tables["results"])
+    assert tables["results"]["started_at"].to_list() == [None]
+    assert (told["check_time"], told["error"], told["duration"]) == (12, "lookup failed", 80)
+    assert attributes(tables["certificates"]) == {"validFrom": "yesterday"}
+    assert tables["sightings"]["test_type"].to_list() == ["api"]
+
+
+def test_the_result_that_is_retried_is_named() -> None:
+    tables = flatten("api_result_rows", *fixture("api_rows.json")["results"])
+    assert rows(tables["results"], "result_id", "initial_result_id")[:2] == [("501", "500"), ("500", None)]
 
 
 def test_equal_texts_of_failure_and_error_are_one_error() -> None:
@@ -248,6 +299,27 @@ def test_no_assertion_and_no_outcome_is_lost(results: list[dict[str, Any]], expe
     assert rows(tables["assertions"], "actual", "outcome") == expected
     assert tables["assertions"]["assertion_index"].to_list() == list(range(len(expected)))
     assert tables["drift"].height == (1 if len(expected) > 2 else 0)
+
+
+def test_what_an_outcome_says_otherwise_than_its_configuration_is_kept() -> None:
+    config = {
+        "assertions": [{"type": "statusCode", "operator": "is", "target": 200}, {"type": "body", "operator": "contains", "target": "ok"}]
+    }
+    results = [
+        {"index": 0, "type": "statusCode", "operator": "isNot", "property": "p", "target": 201, "valid": True},
+        {"index": 1, "type": "body", "operator": "contains", "valid": False, "errorMessage": "no", "error_message": "nope"},
+    ]
+    table = flatten("api_results", {**API, "check": {"config": config}, "result": {"assertionResults": results}})["assertions"]
+    assert rows(table, "operator", "property", "target", "error_message") == [("is", None, "200", None), ("contains", None, "ok", "no")]
+    assert attributes(table, 0) == {"found": {"operator": "isNot", "property": "p", "target": 201}}
+    assert attributes(table, 1) == {"error_message": "nope"}
+
+
+def test_outcomes_of_a_step_in_a_second_spelling_are_kept() -> None:
+    step = {"assertionResults": [{"actual": 1, "valid": True}], "assertions": [{"type": "body", "actual": 2}], "passed": True}
+    tables = flatten("api_results", {"result_id": "1", "result": {"steps": [step]}})
+    assert rows(tables["assertions"], "step_index", "actual", "outcome") == [(0, "1", "passed")]
+    assert attributes(tables["steps"]) == {"assertions": [{"type": "body", "actual": 2}], "passed": True}
 
 
 def test_outcomes_come_from_errormessage_where_there_are_no_assertion_results() -> None:
@@ -318,8 +390,9 @@ def test_browser_rows_hold_device_duration_and_step_counts() -> None:
         ("77", "Laptop Large", "chrome", 9000.0, "failed", "Element not found"),
         ("76", "firefox.tablet", "firefox", None, "running", None),
     ]
-    told = attributes(tables["results"])
-    assert (told["stepCountTotal"], told["stepCountCompleted"], told["errorCount"]) == (4, 2, 2)
+    counts = ("step_count", "step_completed_count", "error_count", "viewport_width", "viewport_height", "trigger")
+    assert rows(tables["results"], *counts)[0] == (4, 2, 2, 1440, 1100, "scheduled")
+    assert "stepCountTotal" not in attributes(tables["results"])
     assert tables["errors"]["message"].to_list() == ["Element not found"]
 
 
@@ -389,11 +462,28 @@ def test_bucket_keys_are_artifacts_when_they_are_keys_and_attributes_when_they_a
     told = attributes(browser["results"])
     assert told["thumbnailsBucketKey"] is True
     assert "artifactsBucketKey" not in told
-    assert told["device"]["width"] == 1440
+    assert told["device"] == {"id": "chrome.laptop_large", "browser": "chrome", "isMobile": False, "userAgent": "UA"}
 
 
 def test_browser_durations_are_milliseconds(browser: Tables) -> None:
     assert rows(browser["results"], "duration_ms", "browser", "device") == [(9000.0, "chrome", "Laptop Large")]
+
+
+def test_browser_version_and_screen_are_columns(browser: Tables) -> None:
+    assert rows(browser["results"], "browser_version", "viewport_width", "viewport_height") == [("142.0", 1440, 1100)]
+
+
+def test_a_count_or_size_that_is_no_whole_number_stays_in_attributes() -> None:
+    result = {"stepCountTotal": "four", "errorCount": 1.5, "device": {"width": "wide", "height": 900}}
+    table = flatten("browser_result_rows", {"result_id": "1", "result": result})["results"]
+    assert rows(table, "step_count", "error_count", "viewport_width", "viewport_height") == [(None, None, None, 900)]
+    told = attributes(table)
+    assert (told["stepCountTotal"], told["errorCount"], told["device"]) == ("four", 1.5, {"width": "wide"})
+
+
+def test_the_duration_of_a_step_that_did_not_run_is_no_duration_but_kept(browser: Tables) -> None:
+    assert (browser["steps"]["duration_ms"][6], attributes(browser["steps"], 6)["duration"]) == (None, 0)
+    assert "duration" not in attributes(browser["steps"], 5)
 
 
 # --------------------------------------------------------------------------------------------------------- definitions

@@ -213,6 +213,8 @@ class _Store:
             columns = [column[0] for column in cursor.description]
             for row in cursor.fetchall():
                 values = dict(zip(columns, row, strict=True))
+                for column in values.keys() & {name for name, declared in table.columns.items() if declared.metadata["sql"] == "JSON"}:
+                    values[column] = None if values[column] is None else json.loads(values[column])
                 self.rows.setdefault((name, values.pop("entity_id_")), []).append(values)
         connection.close()
 
@@ -224,7 +226,7 @@ class _Store:
             if value is None:
                 continue
             if _sql(target) == "JSON":
-                yield from _resolve(json.loads(value), target.pointer)
+                yield from _resolve(value, target.pointer)
             else:
                 yield value
 

@@ -149,8 +149,8 @@ def matched(configured: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     told = candidates.filter("is_matched").select(
         *_GROUP,
         pl.col("set_place").alias("place"),
-        *("expected", "actual", "valid", "errorMessage", "error_message"),
-        pl.col("target").alias("found_target"),
+        *("index", "expected", "actual", "valid", "errorMessage", "error_message"),
+        *(pl.col(name).alias(f"found_{name}") for name in ("type", "property", "operator", "target")),
     )
     rows = configured.drop("set_length").join(told, on=[*_GROUP, "place"], how="left", maintain_order="left")
     extra = candidates.filter(~pl.col("is_matched")).select(
@@ -158,6 +158,7 @@ def matched(configured: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
         *(
             "step_index",
             "place",
+            "index",
             "property",
             "operator",
             "expected",
@@ -197,10 +198,17 @@ def _agree(found: str, configured: str) -> pl.Expr:
     return pl.col(found).is_null() | pl.col(configured).is_null() | (pl.col(found) == pl.col(configured))
 
 
+def _other(found: str, configured: str) -> pl.Expr:
+    return pl.when(pl.col(found).ne_missing(pl.col(configured))).then(pl.col(found))
+
+
 def _columns(rows: pl.DataFrame) -> pl.DataFrame:
-    absent = [name for name in ("outer_operator", *_ATTRIBUTES.values(), "is_extra") if name not in rows.columns]
+    told = ("found_type", "found_property", "found_operator", "found_target")
+    absent = [name for name in ("outer_operator", *_ATTRIBUTES.values(), *told, "is_extra") if name not in rows.columns]
     rows = rows.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in absent)
     has_inner = pl.col("outer_operator").ne_missing(pl.col("operator"))
+    message, other_message = pl.col("errorMessage"), pl.col("error_message")
+    found_operator = pl.col("found_operator")
     return rows.select(
         "entity_id",
         "result_key",
@@ -212,12 +220,25 @@ def _columns(rows: pl.DataFrame) -> pl.DataFrame:
         "target",
         plain(pl.col("actual")).alias("actual"),
         pl.when("valid").then(pl.lit("passed")).when(~pl.col("valid")).then(pl.lit("failed")).otherwise(pl.lit("unknown")).alias("outcome"),
-        pl.coalesce("errorMessage", "error_message").alias("error_message"),
+        pl.coalesce(message, other_message).alias("error_message"),
         json_object(
             {
                 "operator": quoted(pl.when(has_inner).then(pl.col("outer_operator"))),
                 **{name: quoted(pl.col(column)) for name, column in _ATTRIBUTES.items()},
                 "expected": pl.col("expected"),
+                "index": pl.when(pl.col("index") != pl.col("assertion_index")).then("index"),
+                "error_message": quoted(pl.when(other_message != message).then(other_message)),
+                # what the outcome says of its assertion, where the configuration says otherwise
+                "found": json_object(
+                    {
+                        "type": quoted(_other("found_type", "source")),
+                        "property": quoted(_other("found_property", "property")),
+                        "operator": quoted(
+                            pl.when(found_operator.ne_missing(pl.col("outer_operator"))).then(_other("found_operator", "operator"))
+                        ),
+                        "target": pl.when(plain(pl.col("found_target")).ne_missing(pl.col("target"))).then("found_target"),
+                    }
+                ),
             }
         ).alias("attributes"),
         "is_extra",

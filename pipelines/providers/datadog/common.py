@@ -24,6 +24,9 @@ from pipelines.transform.expressions import (
 
 NAME = "datadog"
 
+TRIGGERS = {"0": "scheduled", "1": "fast", "2": "ci", "3": "triggered"}
+"""`runType` of v1 by the names of v2, which name the same four kinds in this order (0, 2 and 3 are recorded, 2020-2022)."""
+
 
 def result(name: str) -> pl.Expr:
     """A leaf of the payload's `result`."""
@@ -50,6 +53,23 @@ def base_frame(frame: pl.DataFrame, *, assertion_results: bool = False) -> pl.Da
 def said(text: pl.Expr) -> pl.Expr:
     """The text, NULL when it is empty."""
     return pl.when(text.str.strip_chars() != "").then(text)
+
+
+def whole(json_text: pl.Expr) -> pl.Expr:
+    """The whole number in JSON text, NULL for anything else."""
+    return json_text.cast(pl.Int64, strict=False)
+
+
+def unless_whole(json_text: pl.Expr) -> pl.Expr:
+    """JSON text for `attributes` where `whole` does not read it."""
+    return pl.when(whole(json_text).is_null()).then(json_text)
+
+
+def trigger() -> pl.Expr:
+    """What started the try, by name; NULL for a number without one (it stands in `attributes`)."""
+    return pl.coalesce(
+        number.replace_strict(TRIGGERS, default=None, return_dtype=pl.String) for number in (result("runType"), pl.col("run_type"))
+    )
 
 
 def plain_error() -> pl.Expr:
@@ -93,6 +113,8 @@ def results(
 ) -> pl.DataFrame:
     """Rows of `core.results`, one per payload; `columns` and `attributes` are those of the endpoint."""
     is_private = pl.col("probe_dc").str.starts_with("pl:")
+    error = said(result("error"))
+    message = pl.coalesce(said(result("failure").struct.field("message")), error, plain_error())
     return base.with_columns(outcome_rules_of(total)).select(
         "entity_id",
         "result_key",
@@ -104,19 +126,24 @@ def results(
         pl.lit(test_type).alias("test_type"),
         pl.col("probe_dc").alias("location"),
         pl.when(is_private).then(pl.col("probe_dc")).alias("private_location_id"),
+        trigger().alias("trigger"),
+        said(result("initialResultID")).alias("initial_result_id"),
         result("eventType").alias("status"),
         "outcome",
         "outcome_rank",
         (pl.col("outcome") != "running").alias("is_terminal"),
         "started_at",
         result("failure").struct.field("code").alias("failure_code"),
-        pl.coalesce(said(result("failure").struct.field("message")), said(result("error")), plain_error()).alias("failure_message"),
+        message.alias("failure_message"),
         *columns,
         json_object(
             {
                 "status": pl.col("status"),
                 "run_type": pl.col("run_type"),
                 "check_version": pl.col("check_version"),
+                "check_time": pl.when(pl.col("started_at").is_null()).then("check_time"),  # no plausible instant
+                "passed": result("passed"),
+                "error": quoted(pl.when(error != message).then(error)),
                 "errorMessage": quoted(said(result("errorMessage"))),
                 **{name: result(name) for name in ("runType", "subtype", "mainDC", "tunnel", "unhealthy", "nextTryAt")},
                 **attributes,
@@ -182,7 +209,7 @@ def distinct_errors(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
 def result_sightings(base: pl.DataFrame, test_type: str) -> pl.DataFrame:
     """The definition as a result carries it (`base` with the columns of `with_configuration`, and `options`, `check`).
 
-    The name is the monitor's: a tests list knows better.
+    `test_type` stands where `check` names none. The name is the monitor's: a tests list knows better.
     """
     check = pl.col("check")
     return base.filter(pl.col("parent_id").is_not_null() & check.is_not_null()).select(
@@ -191,7 +218,7 @@ def result_sightings(base: pl.DataFrame, test_type: str) -> pl.DataFrame:
         pl.coalesce("started_at", pl.col("fetched_at").dt.convert_time_zone("UTC")).alias("observed_at"),
         pl.lit("result").alias("origin"),
         inner(pl.col("options"), "$.monitor_name").alias("name"),
-        pl.lit(test_type).alias("test_type"),
+        pl.coalesce(said(check.struct.field("type")).str.to_lowercase(), pl.lit(test_type)).alias("test_type"),
         inner(pl.col("options"), "$.tick_every").cast(pl.Float64, strict=False).alias("frequency_s"),
         check.struct.field("locations").alias("locations"),
         "target_url",
@@ -211,8 +238,8 @@ def key_list(bucket_key: pl.Expr) -> pl.Expr:
 
 
 def key_flag(bucket_key: pl.Expr) -> pl.Expr:
-    """A bucket-key leaf for `attributes` when it is no file key (the documented booleans)."""
-    return pl.when(bucket_key.is_in(["true", "false"])).then(bucket_key)
+    """A bucket-key leaf for `attributes` when it holds no file key (the documented booleans)."""
+    return pl.when(~bucket_key.str.contains(r'^["\[]')).then(bucket_key)
 
 
 def alt_names(text: pl.Expr) -> pl.Expr:

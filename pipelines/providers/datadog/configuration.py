@@ -32,12 +32,14 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "config": pl.String,
     "target_url": pl.String,
     "method": pl.String,
+    "host": pl.String,
+    "port": pl.String,
     "configured": pl.List(CONFIGURED),
 }
 
 
 def with_configuration(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Add `config` (canonical JSON text), `target_url`, `method` and `configured` (list of `CONFIGURED`).
+    """Add `config` (canonical JSON text), `target_url`, `method`, `host`, `port` (text) and `configured` (list of `CONFIGURED`).
 
     `column` holds configurations as JSON text; where it is NULL or no object, all are NULL.
     """
@@ -59,6 +61,8 @@ def _read(text: str) -> dict[str, Any]:
         "config": jsontext.dump(_canonical(config)),
         "target_url": plain(request.get("url")) or plain(request.get("host")),
         "method": plain(request.get("method")) or plain(request.get("callType")),
+        "host": plain(request.get("host")),
+        "port": plain(request.get("port")),
         "configured": [
             *_configured(config, -1),
             *(

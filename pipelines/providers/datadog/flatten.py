@@ -17,15 +17,19 @@ from pipelines.providers.datadog.common import (
     result_sightings,
     results,
     said,
+    whole,
 )
 from pipelines.providers.datadog.configuration import with_configuration
+from pipelines.providers.datadog.leaves import ASSERTION_RESULT, certificate_time
 from pipelines.transform.expressions import (
+    as_json,
     explode_indexed,
-    from_iso,
     inner,
     json_object,
+    members,
     non_negative,
     phase_rows,
+    plain,
     quoted,
 )
 
@@ -92,7 +96,7 @@ def api_result_rows(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def api_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Full API results -> results, steps, timings, assertions, errors, certificates, exchanges, sightings, drift."""
+    """Full API results -> results, steps, timings, assertions, errors, certificates, exchanges, dns_records, sightings, drift."""
     base = base_frame(frame, assertion_results=True).with_columns(
         raw_config=pl.col("check").struct.field("config"), options=pl.col("check").struct.field("options")
     )
@@ -115,8 +119,14 @@ def api_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
             columns=[
                 *_measured(duration),
                 result("httpStatusCode").cast(pl.Int64, strict=False).alias("http_status_code"),
+                plain(result("resolvedIp")).alias("resolved_ip"),
+                plain(result("dnsServer")).alias("dns_server"),
             ],
-            attributes={name: result(name) for name in ("resolvedIp", "dnsServer", "resolutionAttempts", "enrichment", "healthCheckRatio")},
+            attributes={
+                **{name: result(name) for name in ("resolvedIp", "dnsServer", "enrichment", "healthCheckRatio")},
+                "resolutionAttempts": pl.when(~_is_filled_list("resolutionAttempts")).then(result("resolutionAttempts")),
+                "duration": pl.when(_TOTAL.is_not_null() | (result("duration") < 0)).then(result("duration")),
+            },
         ),
         "steps": _step_rows(steps),
         "timings": pl.concat([_timings(base.with_columns(timings=result("timings"))), _timings(steps)]),
@@ -124,6 +134,7 @@ def api_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         "errors": distinct_errors([*error_rows(base), step_errors]),
         "certificates": _certificates(base),
         "exchanges": _exchanges(base),
+        "dns_records": _dns_records(base),
         "sightings": result_sightings(base, "api"),
         "drift": asserted.drift(matched),
     }
@@ -140,12 +151,19 @@ def _timings(frame: pl.DataFrame) -> pl.DataFrame:
 # --------------------------------------------------------------------------------------------------- multistep results
 
 
+_SPELLINGS = ("assertionResults", "assertion_results", "assertions")
+"""Where a step's outcomes stand: the first that is not empty. The others stay in `attributes`."""
+
+
 def _steps(base: pl.DataFrame) -> pl.DataFrame:
-    """One row per step of a multistep result, with its fields, `step_index` and `found`."""
+    """One row per step of a multistep result, with its fields, `step_index`, `found` and the `spelling` it was found in."""
     listed = base.select(*KEEP, result("steps").alias("step"))
     steps = explode_indexed(listed, "step", "step_index").filter(pl.col("step").is_not_null()).unnest("step")
-    spellings = [pl.col(name) for name in ("assertionResults", "assertion_results", "assertions")]
-    return steps.with_columns(found=pl.coalesce(pl.when(spelling.list.len() > 0).then(spelling) for spelling in spellings))
+    is_told = [pl.col(name).list.len() > 0 for name in _SPELLINGS]
+    return steps.with_columns(
+        found=pl.coalesce(pl.when(told).then(name) for told, name in zip(is_told, _SPELLINGS, strict=True)),
+        spelling=pl.coalesce(pl.when(told).then(pl.lit(name)) for told, name in zip(is_told, _SPELLINGS, strict=True)),
+    )
 
 
 def _at_known_steps(assertions: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
@@ -172,6 +190,11 @@ def _step_rows(steps: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("failed"))
         .otherwise(pl.lit("unknown"))
     )
+    other_spellings = {}
+    for name in _SPELLINGS:
+        is_other = (pl.col(name).list.len() > 0) & (pl.col("spelling") != name)
+        if steps.select(is_other.any()).item():  # no payload is known that has two of them: the JSON of lists is made for those alone
+            other_spellings[name] = pl.when(is_other).then(as_json(pl.col(name), [ASSERTION_RESULT]))
     return steps.select(
         "entity_id",
         "result_key",
@@ -187,9 +210,12 @@ def _step_rows(steps: pl.DataFrame) -> pl.DataFrame:
             {
                 "status": quoted(pl.col("status")),
                 "failureCode": quoted(pl.col("failure").struct.field("code")),
+                **other_spellings,
                 **{
                     name: pl.col(name)
                     for name in (
+                        "passed",
+                        "skipped",
                         "allowFailure",
                         "allow_failure",
                         "isCritical",
@@ -208,29 +234,27 @@ def _step_rows(steps: pl.DataFrame) -> pl.DataFrame:
 
 
 def _certificates(base: pl.DataFrame) -> pl.DataFrame:
-    certificates = base.filter(result("cert").is_not_null()).select("entity_id", "result_key", result("cert")).unnest("cert")
+    tls = [result("timings").struct.field(name) for name in ("handshake", "ssl")]
+    handshake_ms = non_negative(pl.coalesce(tls)).alias("handshake_ms")
+    certificates = base.filter(result("cert").is_not_null()).select("entity_id", "result_key", handshake_ms, result("cert")).unnest("cert")
+    attributes = {name: pl.col(name) for name in ("subject", "issuer", "fingerprint256", "exponent", "modulus", "extKeyUsage")}
+    for name in ("validFrom", "validTo"):
+        attributes[name] = quoted(pl.when(certificate_time(pl.col(name)).is_null()).then(pl.col(name)))
     return certificates.select(
         "entity_id",
         "result_key",
         inner(pl.col("subject"), "$.CN").alias("subject_cn"),
         inner(pl.col("issuer"), "$.CN").alias("issuer_cn"),
-        _certificate_time("validFrom").alias("valid_from_at"),
-        _certificate_time("validTo").alias("valid_to_at"),
+        certificate_time(pl.col("validFrom")).alias("valid_from_at"),
+        certificate_time(pl.col("validTo")).alias("valid_to_at"),
         "fingerprint",
         pl.col("serialNumber").alias("serial_number"),
         "cipher",
         "protocol",
         alt_names(inner(pl.col("subject"), "$.altName")).alias("alt_names"),
-        json_object({name: pl.col(name) for name in ("subject", "issuer", "fingerprint256", "exponent", "modulus", "extKeyUsage")}).alias(
-            "attributes"
-        ),
+        "handshake_ms",
+        json_object(attributes).alias("attributes"),
     )
-
-
-def _certificate_time(name: str) -> pl.Expr:
-    """Documented as date-time; `Mar 13 16:52:05 2026 GMT`, as TLS libraries print it, is read too."""
-    printed = pl.col(name).str.to_datetime("%b %e %H:%M:%S %Y GMT", time_unit="us", strict=False)
-    return pl.coalesce(from_iso(pl.col(name)), printed.dt.replace_time_zone("UTC"))
 
 
 def _exchanges(base: pl.DataFrame) -> pl.DataFrame:
@@ -239,6 +263,9 @@ def _exchanges(base: pl.DataFrame) -> pl.DataFrame:
         "method": pl.col("method"),
         "url": pl.col("target_url"),
         "status_code": result("httpStatusCode").cast(pl.Int64, strict=False),
+        "host": pl.col("host"),
+        "port": whole(pl.col("port")),
+        "resolved_ip": plain(result("resolvedIp")),
         "request_headers": result("requestHeaders"),
         "response_headers": result("responseHeaders"),
         "response_body": body,
@@ -250,3 +277,21 @@ def _exchanges(base: pl.DataFrame) -> pl.DataFrame:
         pl.lit(0, dtype=pl.Int64).alias("exchange_index"),
         **columns,
     ).filter(pl.any_horizontal(pl.col(list(columns)).is_not_null()))
+
+
+def _is_filled_list(name: str) -> pl.Expr:
+    return result(name).str.contains(r"^\[\s*[^\]\s]").fill_null(value=False)
+
+
+def _dns_records(base: pl.DataFrame) -> pl.DataFrame:
+    """One row per attempt to resolve the host's name. Their inside is not documented: objects stay whole in `attributes`."""
+    name = "resolutionAttempts"
+    listed = base.filter(_is_filled_list(name)).select("entity_id", "result_key", "step_index", members(result(name)).alias("attempt"))
+    attempts = explode_indexed(listed, "attempt", "record_index").unnest("attempt")
+    is_object = pl.col("value").str.starts_with("{")
+    return attempts.select(
+        *("entity_id", "result_key", "record_index", "step_index"),
+        pl.lit("attempt").alias("kind"),
+        pl.when(~is_object).then(plain(pl.col("value"))).alias("value"),
+        pl.when(is_object).then("value").alias("attributes"),
+    )

@@ -17,10 +17,12 @@ from pipelines.providers.datadog.common import (
     result_sightings,
     results,
     said,
+    unless_whole,
+    whole,
 )
 from pipelines.providers.datadog.configuration import with_configuration
 from pipelines.providers.datadog.leaves import STEP_DEPTH
-from pipelines.transform.expressions import explode_indexed, json_list, json_object, non_negative, quoted
+from pipelines.transform.expressions import explode_indexed, json_list, json_object, non_negative, plain, quoted
 
 _PATH = [f"place_{level}" for level in range(STEP_DEPTH)]
 _STEP_KEYS = {
@@ -28,6 +30,7 @@ _STEP_KEYS = {
     "snapshotBucketKey": "snapshot",
     "emailMessageBucketKeys": "email",
 }
+_COUNTS = {"stepCountTotal": "step_count", "stepCountCompleted": "step_completed_count", "errorCount": "error_count"}
 _RESULT_KEYS = {"thumbnailsBucketKey": "thumbnail", "artifactsBucketKey": "artifacts"}
 
 
@@ -39,12 +42,17 @@ def browser_result_rows(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
             base,
             test_type="browser",
             total=None,
-            columns=_device_columns(pl.coalesce(result("deviceId"), "device_id")),
+            columns=[
+                *_device_columns(pl.coalesce(result("deviceId"), "device_id")),
+                *(whole(result(name)).alias(column) for name, column in _COUNTS.items()),
+            ],
             attributes={
                 "device": _device_json(),
+                "duration": _implausible_duration(),
                 "device_id": quoted(pl.col("device_id")),
                 "deviceId": quoted(result("deviceId")),
-                **{name: result(name) for name in ("errorCount", "stepCountCompleted", "stepCountTotal", "timings")},
+                **{name: unless_whole(result(name)) for name in _COUNTS},
+                "timings": result("timings"),
             },
         ),
         "errors": distinct_errors(error_rows(base)),
@@ -70,14 +78,17 @@ def browser_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
             base,
             test_type="browser",
             total=None,
-            columns=_device_columns(pl.col("device_id"), result("browserType")),
+            columns=[
+                *_device_columns(pl.col("device_id"), result("browserType")),
+                plain(result("browserVersion")).alias("browser_version"),
+            ],
             attributes={
                 "device": _device_json(),
+                "duration": _implausible_duration(),
                 "device_id": quoted(pl.col("device_id")),
                 **{
                     name: result(name)
                     for name in (
-                        "browserVersion",
                         "startUrl",
                         "receivedEmailCount",
                         "hasArtifacts",
@@ -105,13 +116,21 @@ def _device_columns(device_id: pl.Expr, *browser: pl.Expr) -> list[pl.Expr]:
     return [
         pl.coalesce(_device("name"), id_).alias("device"),
         pl.coalesce(*browser, _device("browser"), id_.str.extract(r"^([^.]+)\.")).alias("browser"),
+        whole(_device("width")).alias("viewport_width"),
+        whole(_device("height")).alias("viewport_height"),
         non_negative(result("duration")).alias("duration_ms"),
     ]
 
 
+def _implausible_duration() -> pl.Expr:
+    """A duration that is none, for `attributes`."""
+    return pl.when(result("duration") < 0).then(result("duration"))
+
+
 def _device_json() -> pl.Expr:
-    texts = {name: quoted(_device(name)) for name in ("id", "name", "browser")}
-    return json_object({**texts, **{name: _device(name) for name in ("height", "width", "isMobile", "userAgent")}})
+    texts = {name: quoted(_device(name)) for name in ("id", "browser")}
+    sizes = {name: unless_whole(_device(name)) for name in ("height", "width")}
+    return json_object({**texts, **sizes, **{name: _device(name) for name in ("isMobile", "userAgent")}})
 
 
 # -------------------------------------------------------------------------------------------------------------- steps
@@ -173,7 +192,6 @@ def _step_rows(steps: pl.DataFrame) -> pl.DataFrame:
                         "value",
                         "allowFailure",
                         "isCritical",
-                        "checkType",
                         "playingTab",
                         "publicId",
                         "timeToInteractive",
@@ -182,6 +200,9 @@ def _step_rows(steps: pl.DataFrame) -> pl.DataFrame:
                         "subTestStepDetails",
                     )
                 },
+                "checkType": quoted(pl.col("checkType")),
+                # a step that did not run has no duration, whatever the payload says
+                "duration": pl.when(is_skipped).then(pl.col("duration")),
                 "warnings": _unless_empty(pl.col("warnings")),
                 "failureCode": quoted(pl.col("failure").struct.field("code")),
                 "browserErrors": _browser_error_json(),

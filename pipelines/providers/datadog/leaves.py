@@ -2,10 +2,13 @@
 
 Sources: the document "Get an API test result" (v1), the vendor's v1 OpenAPI (schemas SyntheticsAPITestResultFull,
 SyntheticsBrowserTestResultFull, …ResultShort), and fields that recorded responses show although the documents leave
-them out (2019-12 … 2022-07; marked "recorded"). Failure codes are open sets in practice, so they carry no `values`.
+them out (2019-12 … 2022-07; marked "recorded"). The documents' lists of codes and step types are open in practice: another word is
+drift, never a lost row.
 """
 
 from __future__ import annotations
+
+import polars as pl
 
 from pipelines.providers.datadog.leaves_config import ANY, CONFIG, LISTED_TEXT, OPTIONS
 from pipelines.schemas.leaves import (
@@ -18,17 +21,100 @@ from pipelines.schemas.leaves import (
     RAW_SCRUBBED,
     SCRUBBED,
     TEXT,
+    Leaf,
     OneOf,
     Tree,
     enum,
 )
+from pipelines.transform.expressions import from_epoch_ms, from_iso
+
+
+def certificate_time(text: pl.Expr) -> pl.Expr:
+    """An instant of a certificate: documented as date-time; `Mar 13 16:52:05 2026 GMT`, as TLS libraries print it, is read too."""
+    printed = text.str.to_datetime("%b %e %H:%M:%S %Y GMT", time_unit="us", strict=False)
+    return pl.coalesce(from_iso(text), printed.dt.replace_time_zone("UTC"))
+
+
+def _numbers(*values: int) -> Leaf:
+    """A whole number with documented values, kept as JSON."""
+    return Leaf("JSON", values=frozenset(map(str, values)))
+
 
 EVENT_TYPE = enum("not_scheduled", "scheduled", "finished", "finished_with_error")
 OPEN_EVENT_TYPES = ("not_scheduled", "scheduled")
 
 TIMINGS: dict[str, Tree] = dict.fromkeys(("dns", "tcp", "ssl", "handshake", "wait", "firstByte", "download", "redirect", "total"), NUMBER)
 
-FAILURE: dict[str, Tree] = {"code": TEXT, "message": SCRUBBED}
+API_FAILURE: dict[str, Tree] = {
+    "code": enum(
+        "AUTHENTICATION_ERROR",
+        "BODY_TOO_LARGE",
+        "CONNREFUSED",
+        "CONNRESET",
+        "DECRYPTION",
+        "DENIED",
+        "DNS",
+        "HEADERS_INCOMPATIBLE_CONTENT_LENGTH",
+        "HEADER_TOO_LARGE",
+        "HOSTUNREACH",
+        "INCORRECT_ASSERTION",
+        "INTERNAL_ERROR",
+        "INVALID_CHAR_IN_HEADER",
+        "INVALID_REQUEST",
+        "INVALID_TEST",
+        "MALFORMED_RESPONSE",
+        "NETUNREACH",
+        "OCSP",
+        "REQUIRES_UPDATE",
+        "SSL",
+        "TIMEOUT",
+        "TOO_MANY_REDIRECTS",
+        "TUNNEL",
+        "UNESCAPED_CHARACTERS_IN_REQUEST_PATH",
+        "UNKNOWN",
+        "WEBSOCKET",
+    ),
+    "message": SCRUBBED,
+}
+
+BROWSER_FAILURE: dict[str, Tree] = {
+    "code": enum(
+        "API_REQUEST_FAILURE",
+        "ASSERTION_FAILURE",
+        "DOWNLOAD_FILE_TOO_LARGE",
+        "ELEMENT_NOT_INTERACTABLE",
+        "EMAIL_VARIABLE_NOT_DEFINED",
+        "EVALUATE_JAVASCRIPT",
+        "EVALUATE_JAVASCRIPT_CONTEXT",
+        "EXTRACT_VARIABLE",
+        "FORBIDDEN_URL",
+        "FRAME_DETACHED",
+        "INCONSISTENCIES",
+        "INTERNAL_ERROR",
+        "INVALID_TYPE_TEXT_DELAY",
+        "INVALID_URL",
+        "INVALID_VARIABLE_PATTERN",
+        "INVISIBLE_ELEMENT",
+        "LOCATE_ELEMENT",
+        "NAVIGATE_TO_LINK",
+        "OPEN_URL",
+        "PRESS_KEY",
+        "SELECT_OPTION",
+        "SERVER_CERTIFICATE",
+        "STEP_TIMEOUT",
+        "SUB_TEST_NOT_PASSED",
+        "TEST_TIMEOUT",
+        "TOO_MANY_HTTP_REQUESTS",
+        "UNAVAILABLE_BROWSER",
+        "UNKNOWN",
+        "UNSUPPORTED_AUTH_SCHEMA",
+        "UPLOAD_FILES_DIALOG",
+        "UPLOAD_FILES_DYNAMIC_ELEMENT",
+        "UPLOAD_FILES_ELEMENT_TYPE",
+        "UPLOAD_FILES_NAME",
+    ),
+    "message": SCRUBBED,
+}
 
 ASSERTION_RESULT: dict[str, Tree] = {  # recorded; the spelling with an underscore is the vendor's v2 model
     "index": NUMBER,
@@ -57,7 +143,7 @@ MULTI_STEP: dict[str, Tree] = {  # no recording exists (2026-11); the vendor's C
     "assertions": [ASSERTION_RESULT],
     "assertionResults": [ASSERTION_RESULT],
     "assertion_results": [ASSERTION_RESULT],
-    "failure": FAILURE,
+    "failure": API_FAILURE,
     "request": FREE,
     "response": FREE,
     "httpStatusCode": RAW,
@@ -75,8 +161,8 @@ CERTIFICATE: dict[str, Tree] = {
     "protocol": TEXT,
     "serialNumber": TEXT,
     "subject": OneOf(object=dict.fromkeys(("C", "CN", "L", "O", "OU", "ST", "altName"), TEXT)),
-    "validFrom": TEXT,
-    "validTo": TEXT,
+    "validFrom": Leaf("VARCHAR", read=certificate_time),
+    "validTo": Leaf("VARCHAR", read=certificate_time),
 }
 
 _CHECK: dict[str, Tree] = {
@@ -89,11 +175,11 @@ _CHECK: dict[str, Tree] = {
 }
 
 _ENVELOPE: dict[str, Tree] = {
-    "check_time": NUMBER,
+    "check_time": Leaf("DOUBLE", read=from_epoch_ms),
     "check_version": RAW,
     "probe_dc": TEXT,
     "result_id": TEXT,
-    "status": RAW,
+    "status": _numbers(0, 1, 2),
     "run_type": RAW,  # recorded
     "batch_id": TEXT,  # assumption: where a CI batch would be named; no recording
 }
@@ -105,7 +191,6 @@ _SHARED_RESULT: dict[str, Tree] = {  # recorded in rows or details
     "tunnel": RAW,
     "errorMessage": SCRUBBED,
     "error": SCRUBBED,
-    "failure": FAILURE,
     "initialResultID": TEXT,
     "nextTryAt": RAW,
     "mainDC": RAW,
@@ -113,13 +198,14 @@ _SHARED_RESULT: dict[str, Tree] = {  # recorded in rows or details
     "unhealthy": RAW,
 }
 
-API_ROW: dict[str, Tree] = {**_ENVELOPE, "result": {**_SHARED_RESULT, "timings": TIMINGS}}
+API_ROW: dict[str, Tree] = {**_ENVELOPE, "result": {**_SHARED_RESULT, "failure": API_FAILURE, "timings": TIMINGS}}
 
 API_RESULT: dict[str, Tree] = {
     **_ENVELOPE,
     "check": _CHECK,
     "result": {
         **_SHARED_RESULT,
+        "failure": API_FAILURE,
         "timings": TIMINGS,
         "cert": CERTIFICATE,
         "httpStatusCode": NUMBER,
@@ -131,7 +217,7 @@ API_RESULT: dict[str, Tree] = {
         "assertionResults": [ASSERTION_RESULT],
         "dnsServer": RAW,
         "resolvedIp": RAW,
-        "resolutionAttempts": FREE,
+        "resolutionAttempts": ANY,
         "enrichment": FREE,
         "healthCheckRatio": RAW,
         "duration": NUMBER,
@@ -155,6 +241,7 @@ BROWSER_ROW: dict[str, Tree] = {
     "device_id": TEXT,  # recorded
     "result": {
         **_SHARED_RESULT,
+        "failure": BROWSER_FAILURE,
         "device": DEVICE,
         "deviceId": TEXT,  # recorded
         "duration": NUMBER,
@@ -172,6 +259,56 @@ STEP_DEPTH = 4
 """Levels of nested subtests that become steps (the product allows two); deeper ones stay as JSON in `attributes`."""
 
 
+CHECK_TYPE = enum(
+    "between",
+    "contains",
+    "equals",
+    "greater",
+    "greaterEquals",
+    "isEmpty",
+    "lower",
+    "lowerEquals",
+    "matchRegex",
+    "notContains",
+    "notEquals",
+    "notIsEmpty",
+    "notStartsWith",
+    "startsWith",
+)
+
+STEP_TYPE = enum(
+    "assertCurrentUrl",
+    "assertElementAttribute",
+    "assertElementContent",
+    "assertElementPresent",
+    "assertEmail",
+    "assertFileDownload",
+    "assertFromJavascript",
+    "assertPageContains",
+    "assertPageLacks",
+    "assertRequests",
+    "click",
+    "drag",
+    "drop",
+    "extractFromEmailBody",
+    "extractFromJavascript",
+    "extractVariable",
+    "goToEmailLink",
+    "goToUrl",
+    "goToUrlAndMeasureTti",
+    "hover",
+    "playSubTest",
+    "pressKey",
+    "refresh",
+    "runApiTest",
+    "scroll",
+    "selectOption",
+    "typeText",
+    "uploadFiles",
+    "wait",
+)
+
+
 def _browser_step(levels: int) -> dict[str, Tree]:
     return {
         "allowFailure": RAW,
@@ -184,19 +321,19 @@ def _browser_step(levels: int) -> dict[str, Tree]:
                 "method": RAW,  # recorded
             }
         ],
-        "checkType": RAW,
+        "checkType": CHECK_TYPE,
         "description": SCRUBBED,
         "duration": NUMBER,
         "error": SCRUBBED,
-        "failure": FAILURE,
-        "playingTab": RAW,
+        "failure": BROWSER_FAILURE,
+        "playingTab": _numbers(-1, 0, 1, 2, 3),
         "screenshotBucketKey": BUCKET_KEY,
         "skipped": FLAG,
         "snapshotBucketKey": BUCKET_KEY,
         "stepId": TEXT,
         "subTestStepDetails": [_browser_step(levels - 1)] if levels > 1 else FREE,
         "timeToInteractive": RAW,
-        "type": TEXT,
+        "type": STEP_TYPE,
         "url": SCRUBBED,
         "value": MASKED,
         "vitalsMetrics": [{"url": SCRUBBED, "lcp": NUMBER, "cls": NUMBER}],
@@ -216,6 +353,7 @@ BROWSER_RESULT: dict[str, Tree] = {
     "check": _CHECK,
     "result": {
         **_SHARED_RESULT,
+        "failure": BROWSER_FAILURE,
         "browserType": TEXT,
         "browserVersion": RAW,
         "device": DEVICE,

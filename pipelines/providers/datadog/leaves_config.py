@@ -30,6 +30,8 @@ ANY = OneOf(scalar=RAW_SCRUBBED, object=FREE, list=FREE)
 LISTED_TEXT = OneOf(list=TEXT)
 """A list of texts, kept as JSON text."""
 
+MCP_CAPABILITY = enum("completions", "experimental", "logging", "prompts", "resources", "tools")
+
 BASIC_AUTH: dict[str, Tree] = {
     "type": enum("web", "sigv4", "ntlm", "digest", "oauth-client", "oauth-rop", "jwt"),
     "username": TEXT,
@@ -190,7 +192,7 @@ ASSERTION: dict[str, Tree] = {
             "jsonSchema": SCRUBBED,
             "metaSchema": enum("draft-07", "draft-06"),
         },
-        list=TEXT,
+        list=MCP_CAPABILITY,
     ),
     "timingsScope": enum("all", "withoutDNS"),
     "code": SCRUBBED,
