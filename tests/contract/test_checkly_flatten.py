@@ -94,8 +94,15 @@ def test_a_running_session_is_an_open_run_and_ends_with_its_time_elapsed() -> No
     assert passed["passed_count"] is None
 
 
-def test_a_session_detail_makes_no_result_rows() -> None:
-    assert set(flatten("test_sessions", fixture("session_passed"))) == {"runs"}
+def test_a_session_detail_makes_no_result_rows_but_keeps_what_its_list_says() -> None:
+    rows = flatten("test_sessions", fixture("session_passed"))
+    assert set(rows) == {"runs"}
+    listed = json.loads(rows["runs"][0]["attributes"])["results"]
+    assert '"responseTime":412,' in rows["runs"][0]["attributes"]  # as it came, not 412.0
+    assert [(each["resultType"], each["status"], each["responseTime"]) for each in listed] == [
+        ("ATTEMPT", "FAILED", 412),
+        ("FINAL", "PASSED", 412),
+    ]
 
 
 def test_a_list_entry_is_the_same_run_and_says_what_only_it_knows() -> None:
@@ -256,6 +263,18 @@ def test_an_exchange_keeps_request_and_response() -> None:
     }
 
 
+def test_a_phase_that_is_told_as_duration_and_as_offset_keeps_both() -> None:
+    response = {"timings": {"connect": 42.6}, "timingPhases": {"connect": 23.4}}
+    rows = result({"id": "r", "apiCheckResult": {"response": response}})
+    assert pick(rows["timings"], "phase", "duration_ms", "offset_ms") == [("connect", 23.4, 42.6)]
+
+
+def test_of_equal_messages_none_loses_what_only_it_says() -> None:
+    errors = ["Cart is empty", {"name": "Error", "message": "Cart is empty", "stack": "at shop.ts:3"}]
+    rows = result({"id": "r", "multiStepCheckResult": {"errors": errors}})
+    assert pick(rows["errors"], "error_index", "name", "message", "stack") == [(0, "Error", "Cart is empty", "at shop.ts:3")]
+
+
 def test_grouped_job_logs_keep_their_phase_and_order() -> None:
     rows = result(fixture("result_request_error"))["logs"]
     assert pick(rows, "log_index", "phase", "logged_at", "level", "message") == [
@@ -284,7 +303,7 @@ def test_browser_vitals_keep_value_score_and_page() -> None:
 
 def test_browser_leaves_without_a_column_are_attributes() -> None:
     (row,) = result(fixture("result_browser"))["results"]
-    attributes = json.loads(row["attributes"])
+    attributes = json.loads(row["attributes"])["browserCheckResult"]
     assert attributes["traceSummary"]["consoleErrors"] == 2
     assert (attributes["type"], attributes["runtimeVersion"], attributes["endTime"]) == (
         "playwright",
@@ -293,7 +312,28 @@ def test_browser_leaves_without_a_column_are_attributes() -> None:
     )
     assert attributes["pages"][0]["responseSizes"] == {"document": 5120, "script": 90210}
     assert attributes["pages"][1] == {"url": "https://shop.example.com/cart"}
-    assert attributes["isSoft"] == [None, True, None]
+    assert attributes["errors"] == [None, {"isSoft": True}, None]
+    assert attributes["playwrightTestTraces"] == [{"name": "checkout"}]
+    assert row["error_count"] == 4
+
+
+def test_a_page_and_a_file_keep_their_place_among_those_without_attributes() -> None:
+    trace = {"name": "chromium", "url": "https://assets.example.com/t.zip", "filename": "t.zip"}
+    block = {"pages": [{}, None, {"url": "https://shop.example.com/"}], "playwrightTestTraces": ["https://assets.example.com/a.zip", trace]}
+    rows = result({"testSessionResultId": "r", "id": "another", "browserCheckResult": block})
+    assert json.loads(rows["results"][0]["attributes"]) == {
+        "id": "another",
+        "browserCheckResult": {
+            "pages": [None, None, {"url": "https://shop.example.com/"}],
+            "playwrightTestTraces": [None, {"name": "chromium"}],
+        },
+    }
+    assert pick(rows["artifacts"], "name") == [("a.zip",), ("t.zip",)]
+
+
+def test_a_result_without_a_block_has_nothing_of_a_block() -> None:
+    attributes = json.loads(result(fixture("result_schedule_error"))["results"][0]["attributes"])
+    assert {name for name in attributes if name.endswith("CheckResult") or name == "id"} == set()
 
 
 def test_errors_are_texts_or_objects_and_one_row_per_message() -> None:
@@ -309,8 +349,11 @@ def test_errors_are_texts_or_objects_and_one_row_per_message() -> None:
         ("multi_step", "Cart total differs"),
     ]
     agentic = result(fixture("result_agentic"))["errors"]
+    assert pick(agentic[1:3], "name") == [("StepError",), ("TimeoutError",)]
     assert pick(agentic, "origin", "message") == [
         ("agentic", "Request failed: 503"),
+        ("agentic", "Step 2 failed"),
+        ("agentic", "no answer in 30 s"),
         ("agentic", "no browser"),
         ("agentic", '{"code":7}'),
     ]
@@ -360,38 +403,121 @@ def test_an_agent_run_has_steps_assertions_files_and_prompt() -> None:
         ("agentic", "The cart is empty", None, None, "unknown"),
     ]
     assert ("file", "screenshots/01.png", None) in pick(rows["artifacts"], "kind", "name", "url")
-    attributes = json.loads(rows["results"][0]["attributes"])
-    assert attributes["suggestions"][0]["secrets"] == ["SHOP_LOGIN"]
+    attributes = json.loads(rows["results"][0]["attributes"])["agenticCheckResult"]
     assert attributes["prompt"].startswith("Open https://shop.example.com")
     assert attributes["artifactManifest"]["screenshots/02.png"] == "The end"
+
+
+def test_what_an_agent_suggests_is_a_row_each() -> None:
+    rows = result(fixture("result_agentic"))["suggestions"]
+    assert pick(rows, "suggestion_index", "category", "summary", "prompt", "prompt_replacement", "secret_names") == [
+        (0, "credentials", "Keep the login in a variable", None, "Sign in with {{SHOP_LOGIN}}.", '["SHOP_LOGIN"]')
+    ]
 
 
 # --- protocol checks -------------------------------------------------------------------------------------------------
 
 
-def test_protocol_blocks_give_assertions_timings_errors_and_stay_in_attributes() -> None:
-    ssl = result(fixture("result_ssl"))
-    assert pick(ssl["assertions"], "source", "actual", "outcome") == [("CERT_NOT_EXPIRED", "false", "failed")]
-    (certificate,) = ssl["certificates"]
+def test_an_ssl_check_has_its_certificate_whom_it_asked_and_why_it_failed() -> None:
+    rows = result(fixture("result_ssl"))
+    assert pick(rows["assertions"], "source", "actual", "outcome") == [("CERT_NOT_EXPIRED", "false", "failed")]
+    (certificate,) = rows["certificates"]
     assert (certificate["subject_cn"], certificate["issuer_cn"]) == ("expired.example.com", "Example Issuing CA")
     assert certificate["serial_number"] == "354283378085789034651809202654265691"
     assert certificate["valid_to_at"] == at("2026-07-01T00:00:00Z")
-    assert json.loads(ssl["results"][0]["attributes"])["sslCheckResult"]["baselineGrade"] == "C"
+    assert (certificate["is_chain_trusted"], certificate["is_hostname_verified"], certificate["handshake_ms"]) == (False, True, 48.2)
+    rest = json.loads(certificate["attributes"])
+    assert (rest["certificate"]["keySizeBits"], rest["ocspStapled"], rest["chain"][0]["isCA"]) == (256, False, True)
+    assert rest["securityBaseline"]["weakCipherSuite"] == {"violated": True, "severity": "fail"}
+    assert pick(rows["exchanges"], "host", "port", "resolved_ip", "url", "status_code") == [
+        ("expired.example.com", 443, "203.0.113.30", None, None)
+    ]
+    (row,) = rows["results"]
+    assert (row["failure_code"], row["failure_message"]) == ("expired", "The certificate expired on 2026-07-01.")
+    assert pick(rows["errors"], "origin", "code", "message") == [("ssl", "expired", "The certificate expired on 2026-07-01.")]
+    assert row["resolved_ip"] == "203.0.113.30"
+    assert json.loads(row["attributes"])["sslCheckResult"]["baselineGrade"] == "C"
 
-    grpc = result(fixture("result_grpc"))
-    assert [row["outcome"] for row in grpc["assertions"]] == ["skipped"]
-    assert pick(grpc["errors"], "origin", "message") == [("request", "connection refused")]
-    assert pick(grpc["timings"], "phase", "duration_ms", "is_total") == [
+
+def test_an_ssl_check_without_a_certificate_keeps_what_was_seen() -> None:
+    block = {"tlsVersion": "TLS 1.2", "chainTrusted": False, "handshakeTimeMs": 7.5, "failureCategory": "self_signed"}
+    rows = result({"id": "r", "sslCheckResult": block})
+    assert pick(rows["certificates"], "protocol", "is_chain_trusted", "handshake_ms", "subject_cn", "valid_to_at") == [
+        ("TLS 1.2", False, 7.5, None, None)
+    ]
+    assert pick(rows["errors"], "code", "message") == [("self_signed", "self_signed")]
+    assert rows["exchanges"] == []
+    assert result({"id": "r", "sslCheckResult": {"requestError": "refused"}})["certificates"] == []
+
+
+def test_a_grpc_check_is_an_exchange_with_its_code_health_and_phases() -> None:
+    rows = result(fixture("result_grpc"))
+    assert [row["outcome"] for row in rows["assertions"]] == ["skipped"]
+    assert pick(rows["errors"], "origin", "code", "message") == [("request", "14", "connection refused")]
+    assert pick(rows["timings"], "phase", "duration_ms", "is_total") == [
         ("dns", 1.2, False),
         ("connect", 16.8, False),
         ("total", 90.0, True),
     ]
-    assert json.loads(grpc["results"][0]["attributes"])["grpcCheckResult"]["response"]["grpcStatusCode"] == 14
+    wanted = ("method", "host", "port", "resolved_ip", "grpc_status_code", "grpc_health_status", "response_body")
+    assert pick(rows["exchanges"], *wanted) == [
+        ("grpc.health.v1.Health/Check", "grpc.example.com", 443, "203.0.113.20", 14, "NOT_SERVING", None)
+    ]
+    (exchange,) = rows["exchanges"]
+    assert json.loads(exchange["response_headers"]) == [{"key": "content-type", "value": "application/grpc"}]
+    assert json.loads(exchange["attributes"])["discoveredMethods"] == ["grpc.health.v1.Health/Check"]
+    assert json.loads(exchange["attributes"])["request"]["metadata"] == [{"key": "x-client", "value": "probe"}]
+    (row,) = rows["results"]
+    assert (row["failure_code"], row["failure_message"], row["resolved_ip"]) == ("14", "connection refused", "203.0.113.20")
+    assert json.loads(row["attributes"])["grpcCheckResult"]["grpcStatusCode"] == 14
 
-    traceroute = result(fixture("result_traceroute"))
-    assert pick(traceroute["assertions"], "source", "outcome") == [("HOPS", "passed")]
-    block = json.loads(traceroute["results"][0]["attributes"])["tracerouteCheckResult"]
-    assert block["response"]["hops"][0]["address"] == "198.51.100.1"
+
+def test_a_grpc_status_of_zero_is_no_failure() -> None:
+    block = {"response": {"grpcStatusCode": 0, "grpcStatusMessage": "OK", "healthStatus": 1}}
+    rows = result({"id": "r", "status": "PASSED", "grpcCheckResult": block})
+    assert pick(rows["results"], "failure_code", "failure_message") == [(None, None)]
+    assert rows["errors"] == []
+    assert pick(rows["exchanges"], "grpc_status_code", "grpc_health_status") == [(0, "1")]
+
+
+def test_a_traceroute_has_a_row_per_hop_in_both_spellings() -> None:
+    rows = result(fixture("result_traceroute"))
+    wanted = ("hop_index", "hop_number", "ip", "host", "asn", "is_reachable", "packet_loss_pct", "rtt_avg_ms", "rtt_min_ms", "rtt_max_ms")
+    assert pick(rows["hops"], *wanted) == [
+        (0, 1, "198.51.100.1", None, None, True, 0.0, 1.1, None, None),
+        (1, 2, "198.51.100.5", "edge.example.net", "64500", True, 50.0, 24.1, 22.0, 31.4),
+        (2, 3, "198.51.100.9", None, None, False, 100.0, None, None, None),
+    ]
+    assert {(row["trace_index"], row["step_index"]) for row in rows["hops"]} == {(0, -1)}
+    assert json.loads(rows["hops"][0]["attributes"])["address"] == "198.51.100.1"
+    assert pick(rows["pings"], "rtt_avg_ms", "rtt_min_ms", "rtt_max_ms", "packet_loss_pct") == [(24.1, 22.0, 31.4, None)]
+    assert pick(rows["assertions"], "source", "actual") == [("HOPS", "3")]
+    assert pick(rows["exchanges"], "host", "resolved_ip", "url") == [("shop.example.com", "203.0.113.10", "shop.example.com")]
+    assert json.loads(rows["exchanges"][0]["attributes"])["probeProtocol"] == "ICMP"
+    (row,) = rows["results"]
+    assert (row["failure_code"], row["failure_message"]) == ("max-hops", "max-hops")
+    assert pick(rows["errors"], "origin", "code", "message") == [("traceroute", "max-hops", "max-hops")]
+    assert json.loads(row["attributes"])["tracerouteCheckResult"]["totalHops"] == 3
+
+
+def test_a_route_that_was_cut_but_arrived_is_no_failure() -> None:
+    block = {"finalHopLatency": {"avgMs": 3.5}, "response": {"destinationReached": True, "truncationReason": "max-hops"}}
+    rows = result({"id": "r", "status": "PASSED", "tracerouteCheckResult": block})
+    assert pick(rows["results"], "failure_code", "failure_message") == [(None, None)]
+    assert pick(rows["pings"], "rtt_avg_ms", "rtt_min_ms") == [(3.5, None)]
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("shop.example.com", "shop.example.com"),
+        ("https://me@shop.example.com:8443/a?b", "shop.example.com"),
+        ("[2001:db8::1]:443", "[2001:db8::1]"),
+    ],
+)
+def test_the_host_of_a_probe_is_read_from_what_it_was_asked_for(url: str, host: str) -> None:
+    rows = result({"id": "r", "sslCheckResult": {"request": {"url": url}}})
+    assert pick(rows["exchanges"], "host", "url") == [(host, url)]
 
 
 def test_a_check_that_never_started_has_one_schedule_error_and_unknown_times() -> None:
@@ -413,6 +539,11 @@ BROKEN: list[dict[str, Any]] = [
     {"apiCheckResult": {"assertions": [None, "text", {"target": 3}], "response": "none", "jobLog": 7}},
     {"apiCheckResult": {"response": {"status": 1e300, "timings": [1], "timingPhases": {"dns": "soon", "tcp": -1}}}},
     {"apiCheckResult": {"jobLog": {"setup": "text", "request": [None, 3, {"time": "x", "msg": {"a": 1}}]}}},
+    {"browserCheckResult": {"errors": [{"isSoft": 'per"haps', "message": 3}], "jobAssets": [{"name": {"a": 1}, "filename": [2]}]}},
+    {"tracerouteCheckResult": {"finalHopLatency": [1], "response": {"hops": ["x", None, {"rtt": 3, "hop": "two"}, {"asn": {"n": 1}}]}}},
+    {"grpcCheckResult": {"grpcStatusCode": "OK", "request": "grpc.example.com", "response": {"port": 1e300, "metadata": 5}}},
+    {"sslCheckResult": {"handshakeTimeMs": "soon", "response": {"certificate": "PEM", "chain": {"0": 1}}}},
+    {"agenticCheckResult": {"suggestions": [3, {"secrets": {"a": 1}}, {"secrets": [{"a": 1}, None]}]}},
     {"browserCheckResult": {"pages": [None, {"webVitals": {"LCP": 5, "CLS": {"value": "x"}}}], "errors": [None, ""]}},
     {"agenticCheckResult": {"steps": ["x", None], "artifactManifest": ["a.png"], "errors": {}}},
     {"sslCheckResult": {"response": {"certificate": {"notAfter": "soon", "sans": "a.example"}}}},
@@ -429,6 +560,9 @@ def test_a_broken_payload_still_gives_its_result_and_harms_no_other() -> None:
     assert [row["result_id"] for row in rows["results"]] == [*ids, whole["testSessionResultId"]]
     assert all(row["test_id"] for row in rows["results"])
     assert all(row["test_id"] for row in rows["sightings"])
+    for name, table in FLATTENED.items():
+        for column in (column for column, declared in table.columns.items() if declared.metadata["sql"] == "JSON"):
+            assert all(json.loads(row[column]) is not None for row in rows.get(name, ()) if row[column] is not None)
     own = result(whole)
     key = own["results"][0]["result_key"]
     for name, expected in own.items():
@@ -481,7 +615,7 @@ def counted(document: dict[str, Any]) -> Counter[str]:
             for key, child in value.items():
                 walk(child, key)
         elif isinstance(value, list):
-            if name in ("assertions", "steps"):
+            if name in ("assertions", "steps", "hops", "suggestions"):
                 counts[name] += len(value)
             for child in value:
                 walk(child, name)
@@ -504,7 +638,7 @@ def test_no_assertion_step_or_timing_of_a_real_payload_is_lost() -> None:
         expected += counted(document)
         # The response repeats the phases of its block.
         expected["timings"] -= len((inner.get("response") or {}).get("timingPhases") or {})
-    for name in ("assertions", "steps", "timings"):
+    for name in ("assertions", "steps", "timings", "hops", "suggestions"):
         assert len(rows[name]) == expected[name], name
     assert expected["assertions"] > 20
     assert expected["timings"] > 100

@@ -1,4 +1,7 @@
-"""Checkly payloads -> rows of runs, results and sightings. What hangs below a result: `flatten_blocks`. Pure polars."""
+"""Checkly payloads -> rows of runs, results and sightings. What hangs below a result: `flatten_blocks`. Pure polars.
+
+What a block leaves for its result's own row: `flatten_rest`.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,17 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from pipelines.providers.checkly import flatten_blocks
-from pipelines.providers.checkly.leaves import BLOCKS, RESULT, SESSION, SESSION_ROW
+from pipelines.providers.checkly import flatten_blocks, flatten_rest
+from pipelines.providers.checkly.leaves import RESULT, SESSION, SESSION_ROW
 from pipelines.transform.expressions import (
     as_json,
     elapsed_ms,
     from_iso,
-    inner,
     json_list,
     json_object,
     non_negative,
     outcome,
+    quoted,
     result_key,
     run_key,
 )
@@ -53,11 +56,16 @@ def flatten_session_row(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def flatten_session(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """A test session -> `runs`. Its `results` become rows by their own payloads; the counts are derived from those."""
+    """A test session -> `runs`; the counts are derived from its results.
+
+    Its `results` become rows by their own payloads. What the list says of them stays in `attributes` too: some of them may be gone or
+    refused, and then the list is all that is known.
+    """
     opened = _open(frame)
     metadata = SESSION["metadata"]
     assert isinstance(metadata, dict)
     github = as_json(pl.col("metadata").struct.field("github"), metadata["github"])
+    listed = as_json(pl.col("results"), SESSION["results"])
     return {
         "runs": _runs(
             opened,
@@ -65,7 +73,7 @@ def flatten_session(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
             trigger=_BLANK,
             url=pl.col("testSessionLink"),
             duration_ms=non_negative(pl.col("timeElapsed")),
-            attributes=json_object({"github": github}),
+            attributes=json_object({"github": github, "results": listed}),
         )
     }
 
@@ -125,7 +133,6 @@ def flatten_result(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def _results(opened: pl.DataFrame) -> pl.DataFrame:
-    api = pl.col("apiCheckResult").struct
     has_run = pl.col("parent_id").is_not_null()
     return opened.select(
         "entity_id",
@@ -153,13 +160,11 @@ def _results(opened: pl.DataFrame) -> pl.DataFrame:
         "ended_at",
         elapsed_ms(pl.col("started_at"), pl.col("ended_at")).alias("duration_ms"),
         non_negative(pl.col("responseTime")).alias("response_time_ms"),
-        flatten_blocks.status_code(api.field("response").struct.field("status")).alias("http_status_code"),
-        pl.coalesce(flatten_blocks.said("scheduleError"), *flatten_blocks.request_errors()).alias("failure_message"),
+        *flatten_rest.told_by_blocks(),
         pl.col("traceId").alias("trace_id"),
         pl.col("testSessionResultLink").alias("url"),
         pl.col("resultType").str.to_lowercase().alias("try_kind"),
-        _result_attributes().alias("attributes"),
-    )
+    ).with_columns(flatten_rest.attributes(opened, _result_own()))
 
 
 def _sightings(opened: pl.DataFrame) -> pl.DataFrame:
@@ -208,45 +213,8 @@ _RESULT_OWN = (
     "checkRunId",
 )
 
-_SCRIPTED = {
-    "type": ("browserCheckResult",),
-    "traceSummary": ("browserCheckResult",),
-    "startTime": ("browserCheckResult", "multiStepCheckResult"),
-    "endTime": ("browserCheckResult", "multiStepCheckResult"),
-    "runtimeVersion": ("browserCheckResult", "multiStepCheckResult"),
-    "summary": ("agenticCheckResult",),
-    "prompt": ("agenticCheckResult",),
-    "suggestions": ("agenticCheckResult",),
-    "artifactManifest": ("agenticCheckResult",),
-}
-"""Leaves of blocks that go to `attributes` under their own name; a result has one block, so names do not collide."""
 
-
-def _result_attributes() -> pl.Expr:
+def _result_own() -> dict[str, pl.Expr]:
     fields = {name: as_json(pl.col(name), RESULT[name]) for name in _RESULT_OWN}
-    for name, blocks in _SCRIPTED.items():
-        fields[name] = pl.coalesce(as_json(pl.col(block).struct.field(name), BLOCKS[block][name]) for block in blocks)
-    fields["pages"] = json_list(pl.col("browserCheckResult").struct.field("pages").list.eval(_page()))
-    fields["isSoft"] = _soft_errors()
-    for block, tree in flatten_blocks.PROBES.items():
-        fields[block] = as_json(pl.col(block), {name: child for name, child in tree.items() if name not in _WITH_ROWS})
-    return json_object(fields)
-
-
-_WITH_ROWS = frozenset(("assertions", "requestError", "timingPhases"))
-
-
-def _page() -> pl.Expr:
-    page = pl.element().struct
-    tree = flatten_blocks.PAGE_ATTRIBUTES
-    return json_object({name: as_json(page.field(name), child) for name, child in tree.items()})
-
-
-def _soft_errors() -> pl.Expr:
-    """Which errors of the block are soft, by place: `core.errors` has no column for it."""
-    flags = [
-        pl.col(block).struct.field("errors").list.eval(inner(pl.element(), "$.isSoft").fill_null("null"))
-        for block in flatten_blocks.SCRIPTS
-    ]
-    listed = pl.coalesce(flags)
-    return pl.when(listed.list.eval(pl.element() != "null").list.any()).then(json_list(listed))
+    # documented as another name of testSessionResultId: kept where it is not
+    return fields | {"id": quoted(pl.when(pl.col("id") != pl.col("entity_id")).then(pl.col("id")))}

@@ -1,16 +1,17 @@
-"""What hangs below a Checkly result: assertions, timings, errors, logs, artifacts, vitals, steps, exchanges.
+"""What hangs below a Checkly result: assertions, timings, errors, logs, artifacts, vitals, steps, suggestions, exchanges.
 
-One function per core table; each reads every result block that can hold such rows. Pure polars.
+One function per core table; each reads every result block that can hold such rows. What only protocol checks have: `flatten_probes`; what
+is left for a result's own columns and `attributes`: `flatten_rest`. Pure polars.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
-from pipelines.providers.checkly.leaves import API_REQUEST, API_RESPONSE, BLOCKS, PAGE
-from pipelines.schemas.leaves import Tree
+from pipelines.providers.checkly import flatten_probes
+from pipelines.providers.checkly.flatten_common import KEYS, WHOLE, elements, first_text, numbered, said, whole_number
+from pipelines.providers.checkly.flatten_probes import PROBES
+from pipelines.providers.checkly.leaves import API_REQUEST, API_RESPONSE, BLOCKS
 from pipelines.transform.expressions import (
     PHASES,
     as_json,
@@ -18,15 +19,13 @@ from pipelines.transform.expressions import (
     from_epoch_ms,
     from_iso,
     inner,
+    json_list,
     json_object,
     members,
     non_negative,
     plain,
     snake_case,
 )
-
-PROBES: dict[str, dict[str, Tree]] = {name: BLOCKS[name] for name in ("sslCheckResult", "grpcCheckResult", "tracerouteCheckResult")}
-"""Blocks that only check results document: their rest stays whole in `attributes`."""
 
 SCRIPTS = {
     "browserCheckResult": "browser",
@@ -36,12 +35,18 @@ SCRIPTS = {
 }
 """Blocks with an `errors` list -> the origin of their errors."""
 
-PAGE_ATTRIBUTES: dict[str, Tree] = {name: PAGE[name] for name in ("url", "responseSizes")}
-
 _REQUESTING = ("apiCheckResult", *PROBES)
 _LOGGING = ("apiCheckResult", *SCRIPTS)
-_WHOLE = pl.lit(-1, dtype=pl.Int64)
-_KEYS = ("entity_id", "result_key")
+
+FILES = {
+    "playwrightTestVideos": "video",
+    "playwrightTestTraces": "trace",
+    "playwrightTraceFiles": "trace",
+    "playwrightTestJsonReportFile": "report",
+    "jobAssets": "file",
+    "pcapDataUrl": "pcap",
+}
+"""Leaves of blocks that are addresses of files -> kind of the artifact."""
 
 
 def children(opened: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -55,24 +60,27 @@ def children(opened: pl.DataFrame) -> dict[str, pl.DataFrame]:
         "page_vitals": page_vitals(opened),
         "steps": steps(opened),
         "exchanges": exchanges(opened),
-        "certificates": certificates(opened),
+        "suggestions": suggestions(opened),
+        "certificates": flatten_probes.certificates(opened),
+        "hops": flatten_probes.hops(opened),
+        "pings": flatten_probes.pings(opened),
     }
-
-
-def said(text: pl.Expr | str) -> pl.Expr:
-    """The text, NULL when it is empty: fixtures send an empty error for none."""
-    column = pl.col(text) if isinstance(text, str) else text
-    return pl.when(column.str.len_bytes() > 0).then(column)
 
 
 def request_errors() -> list[pl.Expr]:
     """What each block that asks the tested system says went wrong with asking; a result has one block."""
-    return [said(pl.col(block).struct.field("requestError")) for block in _REQUESTING]
+    return [text for block in _REQUESTING for text in _request_errors(block)]
+
+
+def _request_errors(block: str) -> list[pl.Expr]:
+    fields = pl.col(block).struct
+    inside = [fields.field("response").struct.field("requestError")] if block == "grpcCheckResult" else []
+    return [said(text) for text in (fields.field("requestError"), *inside)]
 
 
 def status_code(number: pl.Expr) -> pl.Expr:
     """The HTTP status; 0 is sent when there was no response (CLI fixture, 2025) and becomes NULL."""
-    return pl.when(number > 0).then(number.cast(pl.Int64, strict=False))
+    return pl.when(number > 0).then(whole_number(number))
 
 
 def assertions(opened: pl.DataFrame) -> pl.DataFrame:
@@ -82,10 +90,10 @@ def assertions(opened: pl.DataFrame) -> pl.DataFrame:
         item = pl.col("item").struct
         error = said(item.field("error"))
         known = pl.coalesce(item.field("source"), item.field("comparison")).is_not_null()
-        request_error = said(pl.col(block).struct.field("requestError")).alias("request_error")
+        request_error = pl.coalesce(_request_errors(block)).alias("request_error")
         parts.append(
-            _elements(opened, block, "assertions", request_error).select(
-                *_KEYS,
+            elements(opened, block, "assertions", request_error).select(
+                *KEYS,
                 item.field("source").alias("source"),
                 said(item.field("property")).alias("property"),
                 item.field("comparison").alias("operator"),
@@ -102,8 +110,8 @@ def assertions(opened: pl.DataFrame) -> pl.DataFrame:
     item = pl.col("item").struct
     passed = item.field("passed")
     parts.append(
-        _elements(opened, "agenticCheckResult", "assertions").select(
-            *_KEYS,
+        elements(opened, "agenticCheckResult", "assertions").select(
+            *KEYS,
             pl.lit("agentic").alias("source"),
             item.field("condition").alias("property"),
             plain(item.field("expected")).alias("target"),
@@ -112,31 +120,30 @@ def assertions(opened: pl.DataFrame) -> pl.DataFrame:
             .otherwise(pl.lit("unknown")).alias("outcome"),
         )
     )  # fmt: skip
-    return _numbered(parts, "assertion_index").with_columns(_WHOLE.alias("step_index"))
+    return numbered(parts, "assertion_index").with_columns(WHOLE.alias("step_index"))
 
 
 def timings(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.timings`: phases as durations, the API's cumulative `timings` as offsets, both in ms (recorded 2020)."""
     response = pl.col("apiCheckResult").struct.field("response").struct
     parts = [_phases(opened, response.field("timingPhases"), "duration_ms")]
-    parts += [
-        _phases(opened, pl.col(block).struct.field("timingPhases"), "duration_ms") for block in ("grpcCheckResult", "tracerouteCheckResult")
-    ]
+    probes = [pl.col(block).struct for block in ("grpcCheckResult", "tracerouteCheckResult")]
+    probes.append(probes[0].field("response").struct)  # gRPC's phases stand twice; the response's also stay in `attributes`
+    parts += [_phases(opened, probe.field("timingPhases"), "duration_ms") for probe in probes]
     parts.append(_phases(opened, response.field("timings"), "offset_ms"))
-    return (
-        pl.concat(parts, how="diagonal")
-        .unique(("result_key", "phase"), keep="first", maintain_order=True)
-        .with_columns(_WHOLE.alias("step_index"), (pl.col("phase") == "total").alias("is_total"))
-    )
+    found = pl.concat(parts, how="diagonal")
+    first = [pl.col(name).drop_nulls().first() for name in ("duration_ms", "offset_ms", "phase_raw")]
+    phases = found.group_by(*KEYS, "phase", maintain_order=True).agg(first)
+    return phases.with_columns(WHOLE.alias("step_index"), (pl.col("phase") == "total").alias("is_total"))
 
 
 def _phases(opened: pl.DataFrame, json_text: pl.Expr, measure: str) -> pl.DataFrame:
     name = pl.col("item").struct.field("name")
     return (
-        opened.select(*_KEYS, members(json_text).alias("item"))
+        opened.select(*KEYS, members(json_text).alias("item"))
         .explode("item")
         .select(
-            *_KEYS,
+            *KEYS,
             name.map_elements(_phase, return_dtype=pl.String).alias("phase"),
             non_negative(pl.col("item").struct.field("value").cast(pl.Float64, strict=False)).alias(measure),
             name.alias("phase_raw"),
@@ -150,33 +157,47 @@ def _phase(name: str) -> str:
 
 
 def errors(opened: pl.DataFrame) -> pl.DataFrame:
-    """`core.errors`: schedule error, request error, the block's errors (texts or objects); one row per message."""
+    """`core.errors`: schedule error, request errors, why a probe failed, the block's errors (texts or objects); one row per message.
+
+    An object with a message and an `error` of its own is two errors. Of equal messages the first name, code and stack stay.
+    """
+    code = flatten_probes.failure_code()
     parts = [_texts(opened, said("scheduleError"), "schedule")]
-    parts += [_texts(opened, text, "request") for text in request_errors()]
-    for block, origin in SCRIPTS.items():
-        item = pl.col("item")
-        is_object = item.str.starts_with("{")
-
-        def told(name: str, item: pl.Expr = item) -> list[pl.Expr]:
-            return [said(inner(item, f"$.{name}")), said(inner(item, f"$.error.{name}"))]
-
-        message = pl.coalesce(*told("message"), said(inner(item, "$.error")), plain(item))
-        parts.append(
-            _elements(opened, block, "errors").select(
-                *_KEYS,
-                pl.lit(origin).alias("origin"),
-                pl.when(is_object).then(pl.coalesce(told("name"))).alias("name"),
-                pl.when(is_object).then(message).otherwise(plain(item)).alias("message"),
-                pl.when(is_object).then(pl.coalesce(told("stack"))).alias("stack"),
-            )
-        )
+    parts += [_texts(opened, text, "request", code) for text in request_errors()]
+    parts += [_texts(opened, text, origin, code) for origin, text in flatten_probes.reasons().items()]
+    parts += [_listed_errors(opened, block, origin) for block, origin in SCRIPTS.items()]
     found = pl.concat(parts, how="diagonal").filter(said("message").is_not_null())
-    distinct = found.unique(("result_key", "message"), keep="first", maintain_order=True)
-    return _numbered([distinct], "error_index").with_columns(_WHOLE.alias("step_index"))
+    first = [pl.col(name).drop_nulls().first() for name in ("origin", "code", "name", "stack")]
+    distinct = found.group_by(*KEYS, "message", maintain_order=True).agg(first)
+    return numbered([distinct], "error_index").with_columns(WHOLE.alias("step_index"))
 
 
-def _texts(opened: pl.DataFrame, text: pl.Expr, origin: str) -> pl.DataFrame:
-    return opened.select(*_KEYS, pl.lit(origin).alias("origin"), text.alias("message"))
+def _texts(opened: pl.DataFrame, text: pl.Expr, origin: str, code: pl.Expr | None = None) -> pl.DataFrame:
+    blank = pl.lit(None, dtype=pl.String) if code is None else code
+    return opened.select(*KEYS, pl.lit(origin).alias("origin"), blank.alias("code"), text.alias("message"))
+
+
+def _listed_errors(opened: pl.DataFrame, block: str, origin: str) -> pl.DataFrame:
+    item = pl.col("item")
+    is_object = item.str.starts_with("{")
+    items = elements(opened, block, "errors")
+    cause = first_text(item, "$.error.message", "$.error")
+    whole = items.select(
+        *KEYS,
+        "place",
+        pl.when(is_object).then(first_text(item, "$.name", "$.error.name")).alias("name"),
+        pl.when(is_object).then(pl.coalesce(first_text(item, "$.message"), cause, plain(item))).otherwise(plain(item)).alias("message"),
+        pl.when(is_object).then(first_text(item, "$.stack", "$.error.stack")).alias("stack"),
+    )
+    inside = items.filter(is_object, first_text(item, "$.message").is_not_null(), cause.is_not_null()).select(
+        *KEYS,
+        "place",
+        first_text(item, "$.error.name").alias("name"),
+        cause.alias("message"),
+        first_text(item, "$.error.stack").alias("stack"),
+    )
+    both = pl.concat([whole, inside]).sort("place", maintain_order=True)
+    return both.select(*KEYS, "name", "message", "stack", pl.lit(origin).alias("origin"))
 
 
 def logs(opened: pl.DataFrame) -> pl.DataFrame:
@@ -190,11 +211,11 @@ def logs(opened: pl.DataFrame) -> pl.DataFrame:
         is_group = item.field("name").is_not_null() & item.field("value").str.starts_with("[")
         group = members(pl.when(is_group).then(item.field("value"))).list.eval(pl.element().struct.field("value"))
         parts.append(
-            opened.select(*_KEYS, members(pl.col(block).struct.field("jobLog")).alias("item"))
+            opened.select(*KEYS, members(pl.col(block).struct.field("jobLog")).alias("item"))
             .explode("item")
             .filter(item.field("value").is_not_null())
             .select(
-                *_KEYS,
+                *KEYS,
                 item.field("name").alias("phase"),
                 pl.when(is_group).then(group).otherwise(pl.concat_list(item.field("value"))).alias("line"),
             )
@@ -203,9 +224,9 @@ def logs(opened: pl.DataFrame) -> pl.DataFrame:
         )
     is_object = pl.col("line").str.starts_with("{")
     time = inner(pl.col("line"), "$.time")
-    lines = _numbered(parts, "log_index")
+    lines = numbered(parts, "log_index")
     return lines.select(
-        *_KEYS,
+        *KEYS,
         "log_index",
         "phase",
         pl.coalesce(from_epoch_ms(time.cast(pl.Float64, strict=False)), from_iso(time)).alias("logged_at"),
@@ -225,7 +246,7 @@ def artifacts(opened: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for block in _LOGGING:
         tree = BLOCKS[block]
-        for field, kind in _FILES.items():
+        for field, kind in FILES.items():
             if field not in tree:
                 continue
             if isinstance(tree[field], list):
@@ -233,8 +254,8 @@ def artifacts(opened: pl.DataFrame) -> pl.DataFrame:
                 is_object = item.str.starts_with("{")
                 name = pl.coalesce(inner(item, "$.filename"), inner(item, "$.name"))
                 parts.append(
-                    _elements(opened, block, field).select(
-                        *_KEYS,
+                    elements(opened, block, field).select(
+                        *KEYS,
                         pl.lit(kind).alias("kind"),
                         pl.when(is_object).then(name).alias("name"),
                         _address(pl.when(is_object).then(inner(item, "$.url")).otherwise(plain(item))).alias("url"),
@@ -242,27 +263,17 @@ def artifacts(opened: pl.DataFrame) -> pl.DataFrame:
                 )
             else:
                 url = said(pl.col(block).struct.field(field))
-                parts.append(opened.select(*_KEYS, pl.lit(kind).alias("kind"), _address(url).alias("url")))
+                parts.append(opened.select(*KEYS, pl.lit(kind).alias("kind"), _address(url).alias("url")))
     manifest = members(pl.col("agenticCheckResult").struct.field("artifactManifest"))
     parts.append(
-        opened.select(*_KEYS, manifest.alias("item"))
+        opened.select(*KEYS, manifest.alias("item"))
         .explode("item")
-        .select(*_KEYS, pl.lit("file").alias("kind"), pl.col("item").struct.field("name").alias("name"))
+        .select(*KEYS, pl.lit("file").alias("kind"), pl.col("item").struct.field("name").alias("name"))
     )
     found = pl.concat(parts, how="diagonal").filter(pl.col("url").is_not_null() | pl.col("name").is_not_null())
     last_part = said(pl.col("url").str.strip_chars_end("/").str.extract(r"([^/]+)$"))
     named = found.with_columns(pl.coalesce("name", last_part).alias("name"))
-    return _numbered([named], "artifact_index").with_columns(_WHOLE.alias("step_index"))
-
-
-_FILES = {
-    "playwrightTestVideos": "video",
-    "playwrightTestTraces": "trace",
-    "playwrightTraceFiles": "trace",
-    "playwrightTestJsonReportFile": "report",
-    "jobAssets": "file",
-    "pcapDataUrl": "pcap",
-}
+    return numbered([named], "artifact_index").with_columns(WHOLE.alias("step_index"))
 
 
 def _address(url: pl.Expr) -> pl.Expr:
@@ -272,7 +283,7 @@ def _address(url: pl.Expr) -> pl.Expr:
 def page_vitals(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.page_vitals`: web vitals with their score, page timings without one; ms but for CLS (recorded 2023)."""
     page = pl.col("item").struct
-    pages = explode_indexed(opened.select(*_KEYS, pl.col("browserCheckResult").struct.field("pages").alias("item")), "item", "page_index")
+    pages = explode_indexed(opened.select(*KEYS, pl.col("browserCheckResult").struct.field("pages").alias("item")), "item", "page_index")
     parts = []
     for field in ("webVitals", "pageTimings"):
         metric = pl.col("metric").struct
@@ -280,10 +291,10 @@ def page_vitals(opened: pl.DataFrame) -> pl.DataFrame:
         is_object = value.str.starts_with("{")
         number = pl.when(is_object).then(inner(value, "$.value")).otherwise(plain(value))
         parts.append(
-            pages.select(*_KEYS, "page_index", page.field("url").alias("page_url"), members(page.field(field)).alias("metric"))
+            pages.select(*KEYS, "page_index", page.field("url").alias("page_url"), members(page.field(field)).alias("metric"))
             .explode("metric")
             .select(
-                *_KEYS,
+                *KEYS,
                 "page_index",
                 metric.field("name").map_elements(snake_case, return_dtype=pl.String).alias("metric"),
                 "page_url",
@@ -299,10 +310,10 @@ def steps(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.steps`: what an agent called, got and said; neither duration nor outcome is sent. Others have no steps."""
     item = pl.col("item").struct
     tool_input = json_object({"input": item.field("input")})
-    return _numbered(
+    return numbered(
         [
-            _elements(opened, "agenticCheckResult", "steps").select(
-                *_KEYS,
+            elements(opened, "agenticCheckResult", "steps").select(
+                *KEYS,
                 plain(item.field("sequenceNumber")).alias("step_id"),
                 item.field("name").alias("name"),
                 item.field("type").alias("kind"),
@@ -316,8 +327,26 @@ def steps(opened: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def suggestions(opened: pl.DataFrame) -> pl.DataFrame:
+    """`core.suggestions`: what an agent would change in its check."""
+    item = pl.col("item").struct
+    return elements(opened, "agenticCheckResult", "suggestions").select(
+        *KEYS,
+        pl.col("place").alias("suggestion_index"),
+        item.field("category").alias("category"),
+        item.field("summary").alias("summary"),
+        item.field("prompt").alias("prompt"),
+        item.field("promptReplacement").alias("prompt_replacement"),
+        json_list(item.field("secrets")).alias("secret_names"),
+    )
+
+
 def exchanges(opened: pl.DataFrame) -> pl.DataFrame:
-    """`core.exchanges`: request and response of an API check. The size is not sent; without response NULLs."""
+    """`core.exchanges`: request and response of an API check, and whom protocol checks asked. The size is not sent."""
+    return numbered([_api_exchanges(opened), *flatten_probes.exchanges(opened)], "exchange_index")
+
+
+def _api_exchanges(opened: pl.DataFrame) -> pl.DataFrame:
     block = pl.col("apiCheckResult").struct
     request, response = block.field("request").struct, block.field("response").struct
     status = status_code(response.field("status"))
@@ -327,8 +356,7 @@ def exchanges(opened: pl.DataFrame) -> pl.DataFrame:
     rest |= {name: as_json(response.field(name), API_RESPONSE[name]) for name in own}
     has_any = block.field("request").is_not_null() | block.field("response").is_not_null()
     return opened.filter(has_any).select(
-        *_KEYS,
-        pl.lit(0, dtype=pl.Int64).alias("exchange_index"),
+        *KEYS,
         request.field("method").alias("method"),
         request.field("url").alias("url"),
         status.alias("status_code"),
@@ -337,35 +365,3 @@ def exchanges(opened: pl.DataFrame) -> pl.DataFrame:
         pl.when(status.is_not_null()).then(body).otherwise(said(body)).alias("response_body"),
         json_object(rest).alias("attributes"),
     )
-
-
-def certificates(opened: pl.DataFrame) -> pl.DataFrame:
-    """`core.certificates`: the leaf certificate of an SSL check; the block stays whole in the result's `attributes`."""
-    response = pl.col("sslCheckResult").struct.field("response").struct
-    leaf = response.field("certificate")
-    sans = inner(leaf, "$.sans")
-    return opened.filter(leaf.is_not_null()).select(
-        *_KEYS,
-        inner(leaf, "$.subjectCN").alias("subject_cn"),
-        pl.coalesce(inner(leaf, "$.issuerCN"), inner(leaf, "$.issuer")).alias("issuer_cn"),
-        from_iso(inner(leaf, "$.notBefore")).alias("valid_from_at"),
-        from_iso(inner(leaf, "$.notAfter")).alias("valid_to_at"),
-        inner(leaf, "$.fingerprintSha256").alias("fingerprint"),
-        inner(leaf, "$.serialNumber").alias("serial_number"),
-        response.field("cipherSuite").alias("cipher"),
-        response.field("protocol").alias("protocol"),
-        pl.when(sans.str.starts_with("[")).then(sans).alias("alt_names"),
-        leaf.alias("attributes"),
-    )
-
-
-def _elements(opened: pl.DataFrame, block: str, field: str, *carried: pl.Expr) -> pl.DataFrame:
-    """One row per element of a list of a block, as `item`."""
-    item = pl.col(block).struct.field(field).alias("item")
-    return explode_indexed(opened.select(*_KEYS, *carried, item), "item", "place").filter(pl.col("item").is_not_null())
-
-
-def _numbered(parts: Sequence[pl.DataFrame], index: str) -> pl.DataFrame:
-    """The parts one after the other, numbered from 0 within each result."""
-    frame = pl.concat(parts, how="diagonal")
-    return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over("result_key").alias(index))

@@ -3,10 +3,12 @@
 Sources: the operations "List test sessions", "Retrieve a test session" and "Retrieve a test session result" of the
 public OpenAPI (2026-08-18). It types the insides of the result blocks as free objects; those come from the same
 OpenAPI's GET /v2/check-results, from recordings (2020, 2023) and the vendor's CLI fixtures (2026): see README.md.
+Assertions, phases and the blocks of protocol checks: `leaves_probes`.
 """
 
 from __future__ import annotations
 
+from pipelines.providers.checkly.leaves_probes import ASSERTION, INSTANT, PHASES, PROBE_BLOCKS
 from pipelines.schemas.leaves import (
     FLAG,
     FREE,
@@ -16,10 +18,12 @@ from pipelines.schemas.leaves import (
     RAW_SCRUBBED,
     SCRUBBED,
     TEXT,
+    Leaf,
     OneOf,
     Tree,
     enum,
 )
+from pipelines.transform.expressions import from_epoch_ms
 
 STATUS = enum("RUNNING", "FAILED", "PASSED", "CANCELLED")
 RESULT_TYPE = enum("FINAL", "ATTEMPT", "PENDING")
@@ -60,8 +64,8 @@ SESSION_ROW: dict[str, Tree] = {
     "commitMessage": SCRUBBED,
     "branchName": TEXT,
     "environment": TEXT,
-    "startedAt": TEXT,
-    "stoppedAt": TEXT,
+    "startedAt": INSTANT,
+    "stoppedAt": INSTANT,
     "created_at": RAW,
     "updated_at": RAW,
 }
@@ -72,8 +76,8 @@ SESSION: dict[str, Tree] = {
     "name": TEXT,
     "status": STATUS,
     "errorGroupIds": [RAW],
-    "startedAt": TEXT,
-    "stoppedAt": TEXT,
+    "startedAt": INSTANT,
+    "stoppedAt": INSTANT,
     "timeElapsed": NUMBER,
     "metadata": {
         "environment": TEXT,
@@ -97,7 +101,7 @@ SESSION: dict[str, Tree] = {
             "serverUrl": RAW_SCRUBBED,
         },
     },
-    "results": [
+    "results": [  # kept as it is: each result has a payload of its own
         {
             "testSessionResultId": TEXT,
             "testSessionResultLink": SCRUBBED,
@@ -112,25 +116,14 @@ SESSION: dict[str, Tree] = {
             "hasFailures": FLAG,
             "isDegraded": FLAG,
             "aborted": FLAG,
-            "responseTime": NUMBER,
+            "responseTime": RAW,
             "startedAt": TEXT,
             "stoppedAt": TEXT,
         }
     ],
 }
 
-ASSERTION: dict[str, Tree] = {
-    "order": RAW,
-    "source": TEXT,
-    "property": SCRUBBED,
-    "comparison": TEXT,
-    "target": RAW_SCRUBBED,
-    "regex": RAW_SCRUBBED,
-    "error": SCRUBBED,
-    "actual": RAW_SCRUBBED,
-}
-
-_LOG_LINE: dict[str, Tree] = {"time": NUMBER, "msg": SCRUBBED, "level": TEXT}
+_LOG_LINE: dict[str, Tree] = {"time": Leaf("DOUBLE", read=from_epoch_ms), "msg": SCRUBBED, "level": TEXT}
 _FILE: dict[str, Tree] = {"name": TEXT, "url": SCRUBBED, "filename": TEXT}
 _FILES: Tree = [OneOf(scalar=SCRUBBED, object=_FILE)]
 _ERRORS: Tree = [
@@ -161,16 +154,6 @@ _PLAYWRIGHT: dict[str, Tree] = {
     "playwrightTestTraces": _FILES,
     "playwrightTestJsonReportFile": SCRUBBED,
 }
-_PHASES: dict[str, Tree] = {
-    "wait": NUMBER,
-    "dns": NUMBER,
-    "tcp": NUMBER,
-    "connect": NUMBER,
-    "firstByte": NUMBER,
-    "download": NUMBER,
-    "total": NUMBER,
-}
-
 API_REQUEST: dict[str, Tree] = {
     "method": TEXT,
     "url": SCRUBBED,
@@ -182,12 +165,12 @@ API_RESPONSE: dict[str, Tree] = {
     "status": NUMBER,
     "statusText": RAW_SCRUBBED,
     "body": SCRUBBED,
-    "bodyEncoding": RAW,
+    "bodyEncoding": enum("base64"),
     "href": SCRUBBED,
     "truncated": RAW,
     "headers": HEADERS,
     "timings": OneOf(object={"socket": NUMBER, "lookup": NUMBER, "connect": NUMBER, "response": NUMBER, "end": NUMBER}),
-    "timingPhases": OneOf(object=_PHASES),
+    "timingPhases": OneOf(object=PHASES),
 }
 
 PAGE: dict[str, Tree] = {
@@ -196,8 +179,6 @@ PAGE: dict[str, Tree] = {
     "pageTimings": OneOf(object={"onContentLoad": NUMBER, "onLoad": NUMBER}),
     "responseSizes": FREE,
 }
-
-_PROBE: dict[str, Tree] = {"requestError": SCRUBBED, "request": FREE, "assertions": [ASSERTION]}
 
 BLOCKS: dict[str, dict[str, Tree]] = {
     "apiCheckResult": {
@@ -243,9 +224,9 @@ BLOCKS: dict[str, dict[str, Tree]] = {
         "assertions": [{"condition": SCRUBBED, "passed": FLAG, "actual": RAW_SCRUBBED, "expected": RAW_SCRUBBED}],
         "suggestions": [
             {
-                "summary": RAW_SCRUBBED,
-                "prompt": RAW_SCRUBBED,
-                "promptReplacement": RAW_SCRUBBED,
+                "summary": SCRUBBED,
+                "prompt": SCRUBBED,
+                "promptReplacement": SCRUBBED,
                 "secrets": [RAW],  # names of variables, not their values
                 "category": enum("credentials", "endpoint", "configuration"),
             }
@@ -256,7 +237,7 @@ BLOCKS: dict[str, dict[str, Tree]] = {
                 "name": TEXT,
                 "input": FREE,
                 "output": SCRUBBED,
-                "timestamp": TEXT,
+                "timestamp": INSTANT,
                 "sequenceNumber": RAW,
             }
         ],
@@ -264,77 +245,7 @@ BLOCKS: dict[str, dict[str, Tree]] = {
         "artifactManifest": FREE,
         **_ASSETS,
     },
-    # The three below are typed on GET /v2/check-results only; a session result may carry them too.
-    "sslCheckResult": {
-        "tlsVersion": RAW,
-        "cipherSuite": RAW,
-        "daysUntilExpiry": RAW,
-        "handshakeTimeMs": RAW,
-        "chainTrusted": RAW,
-        "hostnameVerified": RAW,
-        "baselineVerdict": RAW,
-        "baselineGrade": RAW,
-        "failureCategory": RAW,
-        **_PROBE,
-        "response": {
-            "resolvedIp": RAW,
-            "protocol": TEXT,
-            "cipherSuite": TEXT,
-            "handshakeTimeMs": RAW,
-            "hostnameVerified": RAW,
-            "chainTrusted": RAW,
-            "daysUntilExpiry": RAW,
-            "ocspStapled": RAW,
-            "ocspStatus": RAW,
-            "chainTrustReason": RAW,
-            "chainTrustDetail": RAW,
-            "incompleteChain": RAW,
-            "missingIntermediate": RAW,
-            "securityBaseline": FREE,
-            "certificate": FREE,
-            "chain": FREE,
-        },
-    },
-    "grpcCheckResult": {
-        "grpcStatusCode": RAW,
-        "healthStatus": RAW,
-        "timingPhases": OneOf(object=_PHASES),
-        **_PROBE,
-        "response": {
-            "grpcMode": RAW,
-            "host": RAW,
-            "resolvedIp": RAW,
-            "port": RAW,
-            "grpcMethod": RAW,
-            "responseMessage": RAW_SCRUBBED,
-            "grpcStatusCode": RAW,
-            "grpcStatusMessage": RAW_SCRUBBED,
-            "healthStatus": RAW,
-            "healthStatusLabel": RAW,
-            "metadata": FREE,
-            "discoveredMethods": FREE,
-            "requestError": RAW_SCRUBBED,
-            "timingPhases": OneOf(object=_PHASES),
-        },
-    },
-    "tracerouteCheckResult": {
-        "totalHops": RAW,
-        "destinationReached": RAW,
-        "finalHopLatency": FREE,
-        "timingPhases": OneOf(object=_PHASES),
-        **_PROBE,
-        "response": {
-            "hostname": RAW,
-            "resolvedIp": RAW,
-            "totalHops": RAW,
-            "destinationReached": RAW,
-            "truncationReason": RAW,
-            "finalHopLatency": FREE,
-            "hops": FREE,
-            "protocol": RAW,
-            "probeProtocol": RAW,
-        },
-    },
+    **PROBE_BLOCKS,
 }
 
 RESULT: dict[str, Tree] = {
@@ -355,8 +266,8 @@ RESULT: dict[str, Tree] = {
     "isCancelled": FLAG,
     "overMaxResponseTime": RAW,
     "responseTime": NUMBER,
-    "startedAt": TEXT,
-    "stoppedAt": TEXT,
+    "startedAt": INSTANT,
+    "stoppedAt": INSTANT,
     "privateLocationId": TEXT,
     "filePath": TEXT,
     "attempts": RAW,
