@@ -5,7 +5,7 @@
 # pyproject.toml. PYTHON=/path/to/python3.12 chooses the interpreter.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format docs ui lock clean
+.PHONY: help demo test test-slow lint format docs coverage faults ui lock clean
 
 BIN   := .venv/bin
 STAMP := .venv/.installed-from-lock
@@ -51,6 +51,12 @@ format: $(STAMP)  ## let ruff format and fix what it safely can
 
 docs: $(STAMP)  ## render what is rendered in docs/ (the dictionary) anew
 	@$(BIN)/python -m docs.render
+
+coverage: $(STAMP)  ## look for every documented leaf in its place and write docs/coverage.md (minutes)
+	@$(BIN)/python -m tests.support.coverage
+
+faults: $(STAMP)  ## run the fault matrix and write docs/faults.md (minutes)
+	@$(BIN)/python -m tests.faults.matrix
 
 ui: $(STAMP)  ## Dagster's UI and schedules on http://127.0.0.1:3000
 	@$(BIN)/resulthouse ui

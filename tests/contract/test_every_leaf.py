@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.providers import load_providers
-from tests.support.coverage import cover
+from tests.support.coverage import PAGE, cover, row
 
 ENDPOINTS = [(provider.name, endpoint.name) for provider in load_providers().values() for endpoint in provider.endpoints]
 
@@ -19,3 +19,4 @@ def test_every_documented_leaf_has_its_place(provider: str, endpoint: str, tmp_p
     assert found.missing == {}
     assert found.leaked == []
     assert found.placed
+    assert row(found) in PAGE.read_text("utf-8").splitlines(), "docs/coverage.md is stale: `make coverage` writes it"

@@ -1,7 +1,8 @@
 """Is every documented leaf in the warehouse? Plants a value in each, lands the documents, and looks for each value in its declared place.
 
-`python -m tests.support.coverage [provider[/endpoint] ...]` prints the table and what is missing. Documents come from the leaf tree, with
-every alternative, every enum word and both truth values in turn; places from `Endpoint.places`. Nothing here knows a provider.
+`python -m tests.support.coverage [provider[/endpoint] ...]` prints the table and what is missing; for all of them (`make coverage`) it
+writes docs/coverage.md. Documents come from the leaf tree, with every alternative, every enum word and both truth values in turn; places
+from `Endpoint.places`. Nothing here knows a provider.
 """
 
 from __future__ import annotations
@@ -319,33 +320,46 @@ def cover_all(providers: Mapping[str, Provider], only: tuple[str, ...] = ()) -> 
     return found
 
 
-def table(found: list[Found]) -> str:
-    """The coverage table in Markdown."""
-    lines = [
-        "| provider | payload | document | leaves | typed | attributes | secret | missing |",
-        "|---|---|---|--:|--:|--:|--:|--:|",
-    ]
-    for each in found:
-        counts = each.counts
-        leaves = len(each.placed) + len(each.missing)
-        lines.append(
-            f"| {each.provider} | {each.endpoint} | {each.document} | {leaves} | {counts['typed']} | {counts['attributes']} |"
-            f" {counts['secret']} | {len(each.missing)} |"
-        )
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
+HEAD = """# Coverage of the documented leaves
+
+<!-- Written by `make coverage`; tests/contract/test_every_leaf.py fails where a row is not what it counts. -->
+
+A value is planted in every documented leaf of every payload, with every alternative, enum word and truth value in turn. The documents are
+masked, landed and loaded; then each value is looked for in the place that the provider declares for it (`places.py`). *Typed*: a column of
+its own. *Attributes*: a JSON column, at its own pointer. *Secret*: masked, the value itself nowhere in lake or warehouse. *Missing*: not in
+its place.
+
+| provider | payload | document | leaves | typed | attributes | secret | missing |
+|---|---|---|--:|--:|--:|--:|--:|"""
+
+
+def row(found: Found) -> str:
+    """One payload's line of the table."""
+    counts, missing = found.counts, len(found.missing)
+    leaves = len(found.placed) + missing
+    return (
+        f"| {found.provider} | `{found.endpoint}` | {found.document} | {leaves} | {counts['typed']} | {counts['attributes']} |"
+        f" {counts['secret']} | {missing} |"
+    )
+
+
+def page(found: list[Found]) -> str:
+    """docs/coverage.md."""
     total = Counter[str]()
     for each in found:
         total.update(each.counts)
         total["missing"] += len(each.missing)
-    lines.append(
-        f"| **all** | | | {sum(total.values())} | {total['typed']} | {total['attributes']} | {total['secret']} | {total['missing']} |"
-    )
-    return "\n".join(lines)
+    last = f"| **all** | | | {total.total()} | {total['typed']} | {total['attributes']} | {total['secret']} | {total['missing']} |"
+    return "\n".join([HEAD, *map(row, found), last]) + "\n"
 
 
 def main(only: tuple[str, ...]) -> int:
-    """Print the table and, below, every missing leaf with where it was looked for."""
+    """Print the page and, below, every missing leaf with where it was looked for; write the page when all payloads were covered."""
     found = cover_all(load_providers(), only)
-    lines = [table(found)]
+    lines = [page(found)]
+    if not only:
+        PAGE.write_text(page(found), "utf-8")
     for each in found:
         lines += [f"MISSING {each.provider}/{each.endpoint} {pointer}: {why}" for pointer, why in each.missing.items()]
         lines += [f"LEAKED {each.provider}/{each.endpoint} {secret}" for secret in each.leaked]
