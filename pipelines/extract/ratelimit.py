@@ -29,13 +29,15 @@ class RateLimiter:
 
     Headers (`X-RateLimit-Remaining`, `-Reset`, `-Name`) count per kind of request, or per the name that the provider
     gives several kinds in common. Kinds without headers share one sliding window: never more than `limit.requests` in
-    any `limit.per_s` seconds (a token bucket with that capacity would let nearly twice as many through).
+    any `limit.per_s` seconds (a token bucket with that capacity would let nearly twice as many through); those of
+    `limit.kinds` keep a window of their own beside it.
     """
 
     def __init__(self, limit: RateLimit, clock: Clock) -> None:
         self._limit = limit
         self._clock = clock
         self._sent: deque[float] = deque(maxlen=limit.requests)
+        self._sent_of = {kind: deque[float](maxlen=requests) for kind, requests in limit.kinds.items()}
         self._windows: dict[str, _Window] = {}
         self._names: dict[str, str] = {}
         self._in_flight: Counter[str] = Counter()
@@ -48,14 +50,17 @@ class RateLimiter:
         if kind in self._names:
             if window.ends_at > now and window.remaining <= 0:
                 wait = max(wait, window.ends_at - now)
-        elif len(self._sent) == self._limit.requests:
-            wait = max(wait, self._sent[0] + self._limit.per_s - now)
+        else:
+            for sent in self._sliding(kind):
+                if len(sent) == sent.maxlen:
+                    wait = max(wait, sent[0] + self._limit.per_s - now)
         if wait > 0:
             return wait
         if kind in self._names:
             window.remaining -= 1
         else:
-            self._sent.append(now)
+            for sent in self._sliding(kind):
+                sent.append(now)
         self._in_flight[kind] += 1
         return 0.0
 
@@ -92,6 +97,10 @@ class RateLimiter:
         if window.blocked_until > now:
             return 0
         return max(0, window.remaining) if window.ends_at > now else None
+
+    def _sliding(self, kind: str) -> list[deque[float]]:
+        """The windows without headers that a request of this kind counts in."""
+        return [self._sent, self._sent_of[kind]] if kind in self._sent_of else [self._sent]
 
     def _name(self, kind: str) -> str:
         return self._names.get(kind, kind)

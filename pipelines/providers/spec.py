@@ -61,11 +61,15 @@ class Auth:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """The limit to keep when the provider's headers say nothing: `requests` per `per_s` seconds."""
+    """The limit to keep when the provider's headers say nothing: `requests` per `per_s` seconds.
+
+    `kinds`: requests per `per_s` seconds of kinds that have a tighter limit of their own.
+    """
 
     requests: int = 600
     per_s: float = 60.0
     concurrency: int = 4
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -11,8 +12,10 @@ import polars as pl
 from pipelines.extract.client import HttpClient
 from pipelines.jsontext import dump
 from pipelines.providers.checkly import PROVIDER, sandbox
+from pipelines.providers.checkly.discover_checks import discover_checks
 from pipelines.providers.checkly.sandbox.history import History as Plan
-from pipelines.providers.spec import Covered, Crawl, Event, Payload
+from pipelines.providers.checkly.sandbox.monitors import Monitors
+from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload
 from pipelines.sandbox.world import World
 from pipelines.schemas import FLATTENED
 from pipelines.transform.decode import decode
@@ -24,16 +27,22 @@ from tests.support.clock import VirtualClock
 NOW = datetime(2026, 11, 22, 10, 20, 31, tzinfo=UTC)
 
 
-def sync(world: World, lake: Lake) -> list[Event]:
+def sync(
+    world: World,
+    lake: Lake,
+    clock: VirtualClock | None = None,
+    discover: Callable[[Crawl], AsyncIterator[Event]] = PROVIDER.discover,
+    **limits: int,
+) -> list[Event]:
     """One crawl of the world by the real client; what it yields is then known to the lake."""
     settings = sandbox.env("http://127.0.0.1")
+    clock = clock or VirtualClock(world.now)
 
     async def collect() -> list[Event]:
-        transport = httpx.ASGITransport(sandbox.app(world))
-        clock, rng = VirtualClock(world.now), random.Random(1)
-        async with HttpClient(PROVIDER, settings, clock=clock, rng=rng, transport=transport) as client:
+        transport = httpx.ASGITransport(sandbox.app(world, clock=clock.monotonic, **limits))
+        async with HttpClient(PROVIDER, settings, clock=clock, rng=random.Random(1), transport=transport) as client:
             job = Crawl(client, lake, world.now, None, None, timedelta(hours=24), timedelta(days=world.days), settings)
-            return [event async for event in PROVIDER.discover(job)]
+            return [event async for event in discover(job)]
 
     events = asyncio.run(collect())
     lake.to_fetch = {}
@@ -41,7 +50,7 @@ def sync(world: World, lake: Lake) -> list[Event]:
         if isinstance(event, Payload):
             state = PROVIDER.endpoint(event.endpoint).state(event.document)
             lake.land(event.endpoint, event.entity_id, state, event.parent_id)
-        elif isinstance(event, Covered):
+        elif isinstance(event, Covered) and event.scope == "":
             lake.covered_to = event.to_at
     return events
 
@@ -57,6 +66,12 @@ def test_every_session_and_result_of_the_sandbox_becomes_rows_without_drift_or_r
     assert ids(events, "test_sessions") == ids(events, "test_session_rows") == {session.id for session in sessions}
     over = {item.id for session in sessions for item in session.tries if item.queued_at <= world.now}
     assert ids(events, "test_session_results") == over
+    monitors = Monitors(world)
+    since = world.now - timedelta(days=world.days)
+    assert ids(events, "checks") == set(monitors.by_id)
+    ran = {each.item.id for key in monitors.by_id for each in monitors.results(key, since, world.now)}
+    assert ids(events, "check_results") == ran
+    assert len(ran) > 100
     connection = duckdb.connect()
     for endpoint in PROVIDER.endpoints:
         found = [event for event in events if isinstance(event, Payload) and event.endpoint == endpoint.name]
@@ -90,3 +105,16 @@ def test_a_standing_world_is_asked_again_only_for_what_runs_and_a_moved_one_ends
     world.advance(timedelta(hours=1))
     assert ids(sync(world, lake), "test_sessions") >= running
     assert not any(lake.to_fetch.values())
+
+
+def test_sixty_lists_of_results_a_minute_delay_a_crawl_and_lose_nothing() -> None:
+    world, lake = World(seed=7, days=30, now=NOW), Lake()
+    clock = VirtualClock(world.now)
+    began_s = clock.monotonic()
+    events = sync(world, lake, clock, discover_checks, check_results_per_minute=60)
+    assert not [event for event in events if isinstance(event, Missed)]
+    assert len([event for event in events if isinstance(event, Covered) and event.endpoint == "check_results"]) > 60
+    assert clock.monotonic() - began_s >= 60
+    monitors = Monitors(world)
+    ran = {each.item.id for key in monitors.by_id for each in monitors.results(key, NOW - timedelta(days=30), NOW)}
+    assert ids(events, "check_results") == ran

@@ -139,7 +139,7 @@ def crawl(api: Api, lake: Lake | None = None, *, since: datetime | None = None, 
         until=until,
         lookback=timedelta(hours=24),
         start=timedelta(days=2),
-        settings={},
+        settings={"RESULTHOUSE_CHECKLY_RUNS": "off"},  # monitoring: test_checkly_checks.py
         concurrency=3,
     )
 

@@ -1,5 +1,5 @@
 """What the sandbox's Checkly promises: answers the vendor's OpenAPI accepts, documented paging, auth and errors,
-every kind of result, and a standing world that only `advance` moves."""
+every kind of session and monitoring result, and a standing world that only `advance` moves."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ NOW = datetime(2026, 11, 22, 10, 20, 31, tzinfo=UTC)
 SPEC = Path(__file__).parents[3] / "shared" / "specs" / "checkly_openapi_2026-08-18.json"
 KEYS = {"authorization": f"Bearer {sandbox.API_KEY}", "x-checkly-account": sandbox.ACCOUNT_ID}
 SESSIONS = "/v1/test-sessions"
+CHECKS = "/v1/checks"
+RESULTS = "/v2/check-results"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 DOCUMENTED_BLOCKS = {
     "apiCheckResult",
@@ -62,12 +64,12 @@ class Client:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def entries(self, **params: Any) -> list[dict[str, Any]]:
-        """All pages of the list."""
+    def entries(self, path: str = SESSIONS, **params: Any) -> list[dict[str, Any]]:
+        """All pages of a list."""
         rows: list[dict[str, Any]] = []
         cursor: dict[str, str] = {}
         while True:
-            page = self.json(SESSIONS, **params, **cursor)
+            page = self.json(path, **params, **cursor)
             assert page["length"] == len(page["entries"])
             rows += page["entries"]
             if page["nextId"] is None:
@@ -112,6 +114,15 @@ def advanced() -> Snapshot:
     client = make_client()
     client.world.advance(timedelta(hours=3))
     return read(client)
+
+
+@cache
+def monitored(seed: int = 1, hours: float = 0) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """Definitions, and all results by check id, of a three-day world so many hours after its start."""
+    client = make_client(seed=seed)
+    client.world.advance(timedelta(hours=hours))
+    checks = client.json(CHECKS, limit=100)
+    return checks, {check["id"]: client.entries(f"{RESULTS}/{check['id']}", limit=100, resultType="ALL") for check in checks}
 
 
 def blocks(snapshot: Snapshot, name: str) -> list[dict[str, Any]]:
@@ -305,7 +316,7 @@ def test_a_429_can_come_without_retry_after() -> None:
 def test_what_is_not_there_is_404_in_every_documented_shape(shape: str, keys: set[str]) -> None:
     client = make_client(error_shape=shape)
     session_id = standing().entries[0]["id"]
-    for path in (f"{SESSIONS}/{NOBODY}", f"{SESSIONS}/{session_id}/results/{NOBODY}", "/v1/checks"):
+    for path in (f"{SESSIONS}/{NOBODY}", f"{SESSIONS}/{session_id}/results/{NOBODY}", f"{RESULTS}/{NOBODY}", "/v1/nothing"):
         answer = client.get(path)
         assert (answer.status_code, answer.json().keys()) == (404, keys)
 
@@ -502,7 +513,7 @@ def test_job_logs_errors_and_assets_take_every_documented_shape() -> None:
 
 def test_every_planted_secret_is_served() -> None:
     seen = standing()
-    text = json.dumps([seen.entries, seen.details, seen.results])
+    text = json.dumps([seen.entries, seen.details, seen.results, *monitored()])
     assert [secret for secret in sandbox.PLANTED_SECRETS if secret not in text] == []
 
 
@@ -598,3 +609,130 @@ def test_new_days_bring_new_sessions() -> None:
     before = len(client.entries(limit=100))
     client.world.advance(timedelta(days=2))
     assert len(client.entries(limit=100)) >= before + 16
+
+
+# ----------------------------------------------------------------------------------------------------------- monitoring
+@pytest.mark.parametrize("hours", [0, 3])
+def test_definitions_and_monitoring_results_fit_the_vendors_openapi(hours: int) -> None:
+    checks, results = monitored(hours=hours)
+    assert problems("ChecksV1CheckList", checks) == []
+    for key, entries in results.items():
+        assert problems("CheckResultListV2", {"length": len(entries), "entries": entries, "nextId": None}) == [], key
+        for entry in entries:  # the list also takes a projection, in which nothing is required
+            assert problems("CheckResult", entry) == []
+
+
+def test_every_definition_fits_the_schema_of_its_own_type() -> None:
+    variants = {}
+    for variant in validator("ChecksV1CheckList").schema["components"]["schemas"]["ChecksV1Check"]["anyOf"]:
+        name = variant["$ref"].rpartition("/")[2]
+        words = validator(name).schema["components"]["schemas"][name]["properties"]["checkType"].get("enum", ())
+        if len(words) == 1:
+            variants[words[0]] = name
+    checked = [check["checkType"] for check in monitored()[0] if check["checkType"] in variants]
+    assert len(set(checked)) == 12  # agentic checks have no schema of their own
+    for check in monitored()[0]:
+        if check["checkType"] in variants:
+            assert problems(variants[check["checkType"]], check) == [], check["checkType"]
+            assert problems(variants[check["checkType"]], {**check, "name": None})
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_monitoring_has_every_kind_of_check_with_failures_and_retries(seed: int) -> None:
+    checks, by_check = monitored(seed)
+    results = [entry for entries in by_check.values() for entry in entries]
+    assert {check["checkType"] for check in checks} == {
+        "AGENTIC", "API", "BROWSER", "HEARTBEAT", "ICMP", "MULTI_STEP", "TCP", "PLAYWRIGHT", "URL", "DNS", "SSL",
+        "GRPC", "TRACEROUTE",
+    }  # fmt: skip
+    assert {check["activated"] for check in checks} == {check["muted"] for check in checks} == {True, False}
+    assert {entry["resultType"] for entry in results} == {"FINAL", "ATTEMPT"}
+    assert {entry["hasFailures"] for entry in results} == {True, False}
+    for name in DOCUMENTED_BLOCKS | {"sslCheckResult", "grpcCheckResult", "tracerouteCheckResult"}:
+        assert any(entry[name] for entry in results), name
+    assert len({entry["runLocation"] for entry in results}) > 1
+    assert all(not by_check[check["id"]] for check in checks if not check["activated"])
+
+
+def test_a_monitoring_execution_is_attempts_and_one_final_in_order() -> None:
+    by_sequence: dict[str, list[dict[str, Any]]] = {}
+    for entries in monitored()[1].values():
+        for entry in reversed(entries):
+            by_sequence.setdefault(entry["sequenceId"], []).append(entry)
+    retried = [tries for tries in by_sequence.values() if len(tries) > 1]
+    assert len(retried) > 3
+    for tries in retried:
+        assert [entry["resultType"] for entry in tries] == ["ATTEMPT", "FINAL"]
+        assert [entry["attempts"] for entry in tries] == [1, 2]
+        assert tries[0]["hasFailures"] or tries[0]["hasErrors"]
+        assert tries[0]["stoppedAt"] < tries[1]["startedAt"]
+        assert len({(entry["checkId"], entry["runLocation"]) for entry in tries}) == 1
+
+
+def test_a_day_of_monitoring_is_some_two_hundred_results() -> None:
+    client = make_client(days=7)
+    sizes = [len(client.entries(f"{RESULTS}/{check['id']}", limit=100, resultType="ALL")) for check in monitored()[0]]
+    assert 1_000 <= sum(sizes) <= 2_000
+    assert sum(1 + size // 100 for size in sizes) <= 30
+
+
+@pytest.mark.parametrize("limit", [3, 100])
+def test_pages_of_results_give_each_once_newest_first(limit: int) -> None:
+    key, expected = next((key, entries) for key, entries in monitored()[1].items() if len(entries) > 20)
+    found = make_client().entries(f"{RESULTS}/{key}", limit=limit, resultType="ALL")
+    order = [(entry["startedAt"], entry["id"]) for entry in found]
+    assert order == sorted(order, reverse=True)
+    assert found == expected
+
+
+def test_results_are_final_ones_unless_asked_otherwise_ten_to_a_page() -> None:
+    key = next(key for key, entries in monitored()[1].items() if "ATTEMPT" in {entry["resultType"] for entry in entries})
+    client = make_client()
+    page = client.json(f"{RESULTS}/{key}")
+    assert (page["length"], {entry["resultType"] for entry in page["entries"]}) == (10, {"FINAL"})
+    final, attempts = (client.entries(f"{RESULTS}/{key}", limit=100, resultType=kind) for kind in ("FINAL", "ATTEMPT"))
+    assert attempts
+    assert {entry["id"] for entry in final + attempts} == {entry["id"] for entry in monitored()[1][key]}
+
+
+def test_the_window_of_results_is_half_open_on_their_start() -> None:
+    key, entries = next((key, entries) for key, entries in monitored()[1].items() if len(entries) > 20)
+    lower, upper = (instant(entries[place]["startedAt"]).timestamp() for place in (9, 4))
+    found = make_client().entries(f"{RESULTS}/{key}", resultType="ALL", **{"from": f"{lower:.3f}", "to": f"{upper:.3f}"})
+    assert [entry["id"] for entry in found] == [entry["id"] for entry in entries[5:10]]
+
+
+def test_checks_come_in_pages_and_by_type_and_tag() -> None:
+    client, every = make_client(), monitored()[0]
+    assert [*client.json(CHECKS, limit=8), *client.json(CHECKS, limit=8, page=2)] == every
+    assert client.json(CHECKS, limit=8, page=3) == []
+    assert len(client.json(CHECKS)) == 10
+    assert {check["checkType"] for check in client.json(CHECKS, limit=100, checkType="SSL")} == {"SSL"}
+    assert {check["checkType"] for check in client.json(CHECKS, limit=100, tag="grpc")} == {"GRPC"}
+
+
+def test_sixty_lists_of_results_in_a_minute_are_the_limit_and_other_paths_go_on() -> None:
+    client = make_client(check_results_per_minute=60, clock=lambda: 0.0)
+    path = f"{RESULTS}/{monitored()[0][0]['id']}"
+    assert {answer.status_code for answer in client.get_all([path] * 60, limit=1)} == {200}
+    refused = client.get(path)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+    assert client.get(CHECKS).status_code == client.get(SESSIONS).status_code == 200
+
+
+def test_a_moved_world_has_new_results_and_a_second_version_of_one_definition() -> None:
+    (checks, before), (later_checks, after) = monitored(), monitored(hours=3)
+    changed = [old["name"] for old, new in zip(checks, later_checks, strict=True) if old != new]
+    assert changed == ["Cart: read"]
+    for key, entries in before.items():
+        known = {entry["id"] for entry in entries}
+        assert [without_signatures(entry) for entry in after[key] if entry["id"] in known] == without_signatures(entries)
+    assert sum(map(len, after.values())) > sum(map(len, before.values()))
+    assert all(instant(entry["created_at"]) <= NOW for entries in before.values() for entry in entries)
+
+
+def test_a_monitored_check_is_the_one_that_sessions_run() -> None:
+    in_sessions = {result["checkId"]: result["name"] for result in standing().results.values() if result["checkId"]}
+    shared = [check for check in monitored()[0] if check["id"] in in_sessions]
+    assert len(shared) > 8
+    assert all(in_sessions[check["id"]] == check["name"] for check in shared)

@@ -18,6 +18,7 @@ from pipelines.clock import Clock, SystemClock
 from pipelines.flows.pull import PullReport, new_sync_id, pull
 from pipelines.flows.refresh import RefreshReport, refresh
 from pipelines.flows.track import track_lines
+from pipelines.lake.files import make_folder
 from pipelines.providers import load_providers
 from pipelines.sandbox.server import SandboxServer
 from pipelines.settings import Settings, load_settings
@@ -118,6 +119,6 @@ def load_in_steps(house: House, target: House, parts: Callable[[list[Path]], lis
     for part in parts(sorted((source / "raw").rglob("*.parquet"))):
         for path in part:
             place = Path(target.settings.lake) / path.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(place.parent)
             shutil.copy2(path, place)
         target.refresh()

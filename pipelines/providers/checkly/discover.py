@@ -1,6 +1,7 @@
 """Which Checkly payloads to fetch: sessions by the day they were created, then each session, then each of its results.
 
-What a running session still owes comes through `history.due()`. No parsing of bodies, no masking, no files here.
+What a running session still owes comes through `history.due()`. Monitoring runs follow unless they are switched off:
+`discover_checks.py`. No parsing of bodies, no masking, no files here.
 
 A session is yielded after its results: once it has landed in a final state, nothing of it is missing but what is listed
 as missed.
@@ -11,20 +12,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
 from urllib.parse import quote
 
 from pipelines.errors import DeferredError, FetchError, GoneError, HaltedError
 from pipelines.jsontext import as_instant
+from pipelines.providers.checkly.discover_checks import discover_checks, is_wanted
+from pipelines.providers.checkly.paging import listed, whole_second
 from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, bounded, refusal
 
 ROWS, SESSIONS, RESULTS = "test_session_rows", "test_sessions", "test_session_results"
-PAGE_ROWS = 100
-_MAX_PAGES = 10_000
-_MAX_IDLE_PAGES = 3
 
 
 async def discover(crawl: Crawl) -> AsyncIterator[Event]:
+    """Yield test sessions with their results, then monitoring runs. Raises HaltedError when the credentials are refused."""
+    async for event in _sessions(crawl):
+        yield event
+    if is_wanted(crawl.settings):
+        async for event in discover_checks(crawl):
+            yield event
+
+
+async def _sessions(crawl: Crawl) -> AsyncIterator[Event]:
     """Yield rows, results and sessions: first what earlier syncs left open, then day by day, oldest first.
 
     API: GET /v1/test-sessions lists by creation time in Unix seconds, `from` included, `to` not (OpenAPI 2026-08-18).
@@ -47,7 +55,7 @@ async def discover(crawl: Crawl) -> AsyncIterator[Event]:
         except FetchError as error:
             failure = error
         # Nothing proves that a span never covered holds all results of the sessions that have landed from it.
-        async for event in walk.sessions(found, is_new=resume_at is None or from_at >= _second(resume_at)):
+        async for event in walk.sessions(found, is_new=resume_at is None or from_at >= whole_second(resume_at)):
             yield event
         if failure is None:
             yield Covered(ROWS, "", from_at, to_at)
@@ -59,8 +67,8 @@ async def discover(crawl: Crawl) -> AsyncIterator[Event]:
 
 def chunks(from_at: datetime, to_at: datetime, resume_at: datetime | None = None) -> Iterator[tuple[datetime, datetime]]:
     """The window in whole seconds, cut at each midnight (UTC) and where coverage ends; oldest first."""
-    start, end = _second(from_at), _second(to_at)
-    resume = None if resume_at is None else _second(resume_at)
+    start, end = whole_second(from_at), whole_second(to_at)
+    resume = None if resume_at is None else whole_second(resume_at)
     while start < end:
         midnight = datetime.combine(start.date() + timedelta(days=1), time(), UTC)
         stop = min(midnight, end)
@@ -81,31 +89,9 @@ class _Walk:
 
     async def rows(self, from_at: datetime, to_at: datetime) -> AsyncIterator[Payload]:
         """Every entry of the list between two instants, page by page. Raises FetchError when the list is incomplete."""
-        window = [("from", _unix(from_at)), ("to", _unix(to_at)), ("limit", str(PAGE_ROWS))]
-        cursors: set[str] = set()
-        ids: set[str] = set()
-        cursor: str | None = None
-        idle = 0
-        for _ in range(_MAX_PAGES):
-            params = window if cursor is None else [*window, ("nextId", cursor)]
-            reply = await self.crawl.client.get("/v1/test-sessions", params=params, kind=ROWS)
-            entries = _list(reply, "entries")
-            before = len(ids)
-            for entry in entries:
-                entity_id = entry.get("id") if isinstance(entry, dict) else None
-                if not isinstance(entity_id, str) or not entity_id:
-                    raise refusal(reply, "Checkly listed a test session without an id.")
-                if entity_id not in ids:
-                    ids.add(entity_id)
-                    yield Payload(ROWS, entity_id, entry, reply, event_at=as_instant(entry.get("startedAt")))
-            cursor = reply.document.get("nextId")
-            if cursor is None:
-                return
-            idle = 0 if len(ids) > before else idle + 1
-            if not isinstance(cursor, str) or cursor in cursors or idle >= _MAX_IDLE_PAGES:
-                raise DeferredError("Checkly's list of test sessions goes round in circles: left for the next sync.")
-            cursors.add(cursor)
-        raise DeferredError(f"Checkly's list of test sessions has more than {_MAX_PAGES} pages for one day.")
+        what = "test sessions"
+        async for entity_id, entry, reply in listed(self.crawl.client, "/v1/test-sessions", from_at, to_at, kind=ROWS, what=what):
+            yield Payload(ROWS, entity_id, entry, reply, event_at=as_instant(entry.get("startedAt")))
 
     async def sessions(self, wanted: dict[str, datetime | None], *, is_new: bool = False) -> AsyncIterator[Event]:
         """Each wanted session that is not final yet, after those of its results that are not."""
@@ -188,18 +174,3 @@ def _checked(reply: Reply, id_name: str, expected: str) -> None:
         raise refusal(reply, f"Checkly answered {expected} with something else than a JSON object.")
     if reply.document.get(id_name, expected) != expected:
         raise refusal(reply, f"Checkly answered {expected} with another entity.")
-
-
-def _list(reply: Reply, name: str) -> list[Any]:
-    entries = reply.document.get(name) if isinstance(reply.document, dict) else None
-    if not isinstance(entries, list):
-        raise refusal(reply, f"Checkly's list of test sessions has no `{name}`.")
-    return entries
-
-
-def _second(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(microsecond=0)
-
-
-def _unix(instant: datetime) -> str:
-    return str(int(instant.timestamp()))

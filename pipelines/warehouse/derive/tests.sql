@@ -7,7 +7,7 @@ FROM stage.sightings SEMI JOIN (SELECT DISTINCT * FROM touched_tests) USING (pro
 QUALIFY row_number() OVER (PARTITION BY provider, test_id, observed_at, origin ORDER BY entity_id) = 1;
 
 CREATE OR REPLACE TEMP TABLE versions_before AS
-SELECT provider, test_id, valid_from_at, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
+SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
 
 CREATE OR REPLACE TEMP TABLE marked AS
 SELECT *, coalesce(row_number() OVER everything = 1 OR {changed}, false) AS is_new
@@ -39,20 +39,22 @@ WINDOW versions AS (PARTITION BY provider, test_id ORDER BY version),
        so_far AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
        later AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
 
--- Results join to the version that they ran as (the first version covers earlier ones), and those whose payload holds no name of their
--- own are named by it.
+-- Results join to the version that they ran as (the first version covers earlier ones); where their payload holds no name or type of the
+-- test, that version tells it.
 CREATE OR REPLACE TEMP TABLE changed_tests AS
 SELECT DISTINCT provider, test_id FROM (
-    (SELECT provider, test_id, valid_from_at, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)
+    (SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)
      EXCEPT FROM versions_before)
     UNION ALL
     (FROM versions_before EXCEPT
-     SELECT provider, test_id, valid_from_at, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)));
+     SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)));
 
 CREATE OR REPLACE TEMP TABLE ran_as AS
 SELECT r.result_key,
     coalesce(max(t.valid_from_at) FILTER (t.valid_from_at <= r.started_at), min(t.valid_from_at)) AS test_valid_from_at,
-    coalesce(arg_max(t.name, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at), arg_min(t.name, t.valid_from_at)) AS name
+    coalesce(arg_max(t.name, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at), arg_min(t.name, t.valid_from_at)) AS name,
+    coalesce(arg_max(t.test_type, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at),
+             arg_min(t.test_type, t.valid_from_at)) AS test_type
 FROM core.results r
 JOIN core.tests t ON t.provider = r.provider AND t.test_id = r.test_id
 WHERE r.result_key IN (FROM touched_results) OR (r.provider, r.test_id) IN (FROM changed_tests)
@@ -65,3 +67,8 @@ UPDATE core.results r SET test_name = v.name
 FROM ran_as v
 WHERE r.result_key = v.result_key AND v.name IS NOT NULL AND r.test_name IS DISTINCT FROM v.name
   AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_name IS NOT NULL);
+
+UPDATE core.results r SET test_type = v.test_type
+FROM ran_as v
+WHERE r.result_key = v.result_key AND v.test_type IS NOT NULL AND r.test_type IS DISTINCT FROM v.test_type
+  AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_type IS NOT NULL);

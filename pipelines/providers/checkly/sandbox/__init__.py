@@ -1,8 +1,8 @@
-"""Checkly's API on loopback: test sessions, their details and results, over a made-up account.
+"""Checkly's API on loopback: test sessions with their results, scheduled checks with theirs, over a made-up account.
 
-Where things live: api.py routes, auth and errors; answers.py the JSON; history.py what ran when; catalogue.py the
-checks; *_blocks.py the insides of results; planted.py the planted secrets. Sessions created after the world's start
-appear as its now reaches them.
+Where things live: api.py routes, auth and errors; answers.py and check_answers.py the JSON of sessions and of monitoring
+results, definitions.py that of checks; history.py and monitors.py what ran when; catalogue.py the checks; *_blocks.py the
+insides of results; planted.py the planted secrets. What happens after the world's start appears as its now reaches it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The API's JSON for a session and its results, as the plan looks at one instant.
+"""The API's JSON for a session and its results, as the plan looks at one instant. Monitoring: `check_answers.py`.
 
 Field names, nullability and enums: OpenAPI of 2026-08-18. Rules with their source:
 RUNNING becomes PASSED, FAILED or CANCELLED, and one cancelled run makes the session CANCELLED (API documentation);
@@ -52,6 +52,13 @@ COMMITS = (
     (f"Give the probe its own login (password={planted.COMMIT_PASSWORD})", "Ada Müller"),
     ("fix: round prices half up", "Li Wei"),
 )
+
+
+def sign(world: World, path: str) -> str:
+    """The signed URL of a file. Signed when asked for: a later now gives another signature for the same file."""
+    expires = epoch_ms(world.now + ASSET_VALIDITY) // 1000
+    signature = planted.SIGNATURE + hashlib.sha256(f"{path}{expires}".encode()).hexdigest()[:20]
+    return f"{ASSET_URL}/{path}?AWSAccessKeyId={planted.AWS_KEY_ID}&Expires={expires}&Signature={signature}%3D"
 
 
 class Answers:
@@ -179,7 +186,7 @@ class Answers:
             stopped_at=item.stopped_at,
             response_ms=item.response_ms,
             rng=rng,
-            sign=lambda name: self._sign(f"{session.id}/{item.id}/{name}"),
+            sign=lambda name: sign(self.world, f"{session.id}/{item.id}/{name}"),
         )
         if item.check.type in BLOCKS:
             name, make = BLOCKS[item.check.type]
@@ -188,12 +195,6 @@ class Answers:
             name, make = UNDOCUMENTED_BLOCKS[item.check.type]
             blocks[name] = make(run)
         return blocks
-
-    def _sign(self, path: str) -> str:
-        # Signed when asked for: a later now gives another signature for the same file.
-        expires = epoch_ms(self.world.now + ASSET_VALIDITY) // 1000
-        signature = planted.SIGNATURE + hashlib.sha256(f"{path}{expires}".encode()).hexdigest()[:20]
-        return f"{ASSET_URL}/{path}?AWSAccessKeyId={planted.AWS_KEY_ID}&Expires={expires}&Signature={signature}%3D"
 
     def _is_over(self, item: Try) -> bool:
         return item.stopped_at <= self.world.now

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
 
@@ -25,11 +26,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipelines.providers.checkly.sandbox import planted
 from pipelines.providers.checkly.sandbox.answers import Answers
+from pipelines.providers.checkly.sandbox.check_answers import check_result
+from pipelines.providers.checkly.sandbox.definitions import definition
 from pipelines.providers.checkly.sandbox.history import History, Session, Try
+from pipelines.providers.checkly.sandbox.monitors import Monitors
 from pipelines.providers.checkly.sandbox.run import JSON, iso
 from pipelines.sandbox.world import World
 
-# The documented default is 600 requests per 60 s; a sync at loopback speed is let through unless a test says otherwise.
+# The documented default is 600 requests per 60 s, and 60 for lists of check results; a sync at loopback speed is let
+# through unless a test says otherwise.
 DEFAULT_REQUESTS_PER_MINUTE = 60_000
 WINDOW_S = 60.0
 # The documented body is {statusCode, error, message}; the other three were seen in the vendor's clients.
@@ -41,12 +46,17 @@ LIST_PARAMETERS = frozenset(
     ("from", "to", "limit", "statuses", "branches", "users", "providers", "noUsers", "nextId", "textSearch",
      "errorGroupId")
 )  # fmt: skip
+# Documented, but not served here: apiCheckUrlFilter, status, applyGroupSettings; hasFailures, location, fields.
+CHECK_PARAMETERS = frozenset(("limit", "page", "tag", "checkType", "search"))
+CHECK_RESULT_PARAMETERS = frozenset(("from", "to", "limit", "nextId", "resultType"))
+CHECK_RESULTS_PATH = "/v2/check-results/"
 
 
 def app(
     world: World,
     *,
     requests_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
+    check_results_per_minute: int = DEFAULT_REQUESTS_PER_MINUTE,
     error_shape: ErrorShape = "full",
     has_retry_after: bool = True,
     clock: Callable[[], float] = time.monotonic,
@@ -63,24 +73,30 @@ def app(
             Route("/v1/test-sessions/{session}", api.session),
             Route("/v1/test-sessions/{session}/completion", api.completion),
             Route("/v1/test-sessions/{session}/results/{result}", api.result),
+            Route("/v1/checks", api.checks),
+            Route("/v2/check-results/{check}", api.check_results),
         ],
-        middleware=[Middleware(_Gate, api=api, requests_per_minute=requests_per_minute, clock=clock)],
+        middleware=[
+            Middleware(_Gate, api=api, requests_per_minute=requests_per_minute, clock=clock),
+            Middleware(_Gate, api=api, requests_per_minute=check_results_per_minute, clock=clock, path=CHECK_RESULTS_PATH),
+        ],
         exception_handlers={HTTPException: api.failed},
     )
 
 
 class _Gate:
-    """Auth, then the rate limit, before any route."""
+    """Auth, then the rate limit of the paths that hold `path`, before any route."""
 
-    def __init__(self, app: ASGIApp, api: _Api, requests_per_minute: int, clock: Callable[[], float]) -> None:
+    def __init__(self, app: ASGIApp, api: _Api, requests_per_minute: int, clock: Callable[[], float], path: str = "/") -> None:
         self._app = app
         self._api = api
         self._limit = requests_per_minute
         self._clock = clock
+        self._path = path
         self._recent: deque[float] = deque()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or self._path not in scope["path"]:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(Request(scope))
@@ -108,6 +124,7 @@ class _Api:
         self._world = world
         self._history = History(world)
         self._answers = Answers(world)
+        self._monitors = Monitors(world)
         self._error_shape = error_shape
         self._has_retry_after = has_retry_after
 
@@ -155,6 +172,47 @@ class _Api:
     async def result(self, request: Request) -> Response:
         session, item = self._result(request)
         return JSONResponse(self._answers.result(session, item))
+
+    async def checks(self, request: Request) -> Response:
+        """List of definitions, `page` from 1; a page after the last is empty."""
+        query = _Query(request, allowed=CHECK_PARAMETERS)
+        limit = query.integer("limit", default=10, low=1, high=100)
+        page = query.integer("page", default=1, low=1, high=10_000)
+        found = [definition(self._world, monitor) for monitor in self._monitors.by_id.values()]
+        tags, types = query.several("tag"), query.several("checkType")
+        text = (request.query_params.get("search") or "").lower()
+        kept = [
+            check
+            for check in found
+            if (not tags or {*tags} & {*check["tags"]}) and (not types or check["checkType"] in types) and text in check["name"].lower()
+        ]
+        return JSONResponse(kept[(page - 1) * limit : page * limit])
+
+    async def check_results(self, request: Request) -> Response:
+        """List of one check's results, newest start first (the order is not documented)."""
+        query = _Query(request, allowed=CHECK_RESULT_PARAMETERS)
+        limit = query.integer("limit", default=10, low=1, high=100)
+        kind = request.query_params.get("resultType", "FINAL")
+        if kind not in ("FINAL", "ATTEMPT", "ALL"):
+            raise _bad_request("resultType", "must be one of [FINAL, ATTEMPT, ALL]")
+        key = _uuid(request, "check", "checkId")
+        if key not in self._monitors.by_id:
+            raise HTTPException(404, "Check not found")
+        from_s, to_s = query.number("from"), query.number("to")
+        window = [
+            default if second is None else datetime.fromtimestamp(second, UTC)
+            for second, default in ((from_s, datetime.min.replace(tzinfo=UTC)), (to_s, datetime.max.replace(tzinfo=UTC)))
+        ]
+        before = query.cursor("nextId")
+        tries = [
+            each
+            for each in self._monitors.results(key, *window)
+            if (before is None or (iso(each.item.started_at), each.item.id) < before)
+            and kind in ("ALL", "FINAL" if each.item.is_last else "ATTEMPT")
+        ]
+        rows = [check_result(self._world, each) for each in tries[:limit]]
+        next_id = _cursor(rows[-1], "startedAt") if len(tries) > limit else None
+        return JSONResponse({"length": len(rows), "entries": rows, "nextId": next_id})
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """The body of an error raised below; a wrong method reads 404, as the vendor's framework (hapi) has it."""
@@ -224,9 +282,9 @@ class _Query:
             raise _bad_request(name, f"must be an integer from {low} to {high}")
         return int(value)
 
-    def several(self, name: str, known: tuple[str, ...]) -> list[str]:
+    def several(self, name: str, known: tuple[str, ...] | None = None) -> list[str]:
         values = self._query.getlist(name)
-        if any(value not in known for value in values):
+        if known is not None and any(value not in known for value in values):
             raise _bad_request(name, f"must be one of [{', '.join(known)}]")
         return values
 
@@ -255,8 +313,8 @@ class _Query:
         return text in " ".join(str(entry[key] or "") for key in ("name", "commitMessage", "branchName")).lower()
 
 
-def _cursor(entry: JSON) -> str:
-    return base64.urlsafe_b64encode(json.dumps([entry["created_at"], entry["id"]]).encode()).decode()
+def _cursor(entry: JSON, order: str = "created_at") -> str:
+    return base64.urlsafe_b64encode(json.dumps([entry[order], entry["id"]]).encode()).decode()
 
 
 def _uuid(request: Request, part: str, name: str) -> str:

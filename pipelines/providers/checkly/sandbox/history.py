@@ -6,6 +6,7 @@ a session is RUNNING until its last result ended. Payload insides are made in th
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -98,9 +99,8 @@ class _Builder:
         queued_at = self.queued_at if queued is None else self.started_at + queued
         for number, outcome in enumerate(outcomes, 1):
             rng = self.world.rng("checkly", *self.key, "timing", index, number)
-            response_ms = _response_ms(check, outcome, self.suite, rng.random())
-            overhead = 0 if check.type in SCRIPTED else 80 + int(rng.random() * 400)
-            duration = timedelta(milliseconds=response_ms + overhead)
+            factor = PRIVATE_LATENCY if self.suite.is_private else LOCATIONS[self.suite.region]
+            response_ms, duration = measured(check, outcome, factor, rng)
             if wall is not None and number == 1:
                 duration = wall
                 response_ms = wall // timedelta(milliseconds=1) if check.type in SCRIPTED else response_ms
@@ -129,10 +129,16 @@ class _Builder:
         return Session(session_id, self.suite, created_at, self.started_at, stopped_at, tuple(self.tries))
 
 
-def _response_ms(check: Check, outcome: Outcome, suite: Suite, draw: float) -> int:
+def measured(check: Check, outcome: Outcome, factor: float, rng: random.Random) -> tuple[int, timedelta]:
+    """The `responseTime` in ms of one try, and how long the try took; `factor` is the latency of its place."""
+    response_ms = _response_ms(check, outcome, factor, rng.random())
+    overhead = 0 if check.type in SCRIPTED else 80 + int(rng.random() * 400)
+    return response_ms, timedelta(milliseconds=response_ms + overhead)
+
+
+def _response_ms(check: Check, outcome: Outcome, factor: float, draw: float) -> int:
     base, spread = BASE_MS[check.type]
     if check.type not in SCRIPTED:
-        factor = PRIVATE_LATENCY if suite.is_private else LOCATIONS[suite.region]
         if outcome == "degraded":
             return int(5_000 + draw * 4_000)
         if outcome == "too_slow":
@@ -197,7 +203,7 @@ class History:
         chosen = [name for name in chosen if name not in trouble][: 9 - len(trouble) - retries] + list(trouble)
         for index, name in enumerate(chosen):
             check = CHECKS[name]
-            outcomes = trouble.get(name) or _luck(check, rng.random())
+            outcomes = trouble.get(name) or luck(check, rng.random())
             pause = suite.stagger_s * rng.uniform(0.6, 1.0) if index else 1.0
             builder.add(check, outcomes, timedelta(seconds=index * suite.stagger_s + pause))
         return builder.build(created_at)
@@ -249,7 +255,8 @@ class History:
         return [*built, self._uploaded(("late", 0), start + 90 * MINUTE, timedelta(hours=6))]
 
 
-def _luck(check: Check, draw: float) -> tuple[Outcome, ...]:
+def luck(check: Check, draw: float) -> tuple[Outcome, ...]:
+    """The outcomes of one execution's tries when no trouble is planned."""
     if draw < check.flaky_rate:
         return ("failed", "passed")
     if draw > 0.985:
