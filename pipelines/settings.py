@@ -145,9 +145,9 @@ def load_settings(
         sources=sources,
         home=home,
         lake=_lake(values["RESULTHOUSE_LAKE"]),
-        warehouse=Path(values["RESULTHOUSE_WAREHOUSE"]).expanduser().resolve(),
+        warehouse=_file(values["RESULTHOUSE_WAREHOUSE"]),
         publish_mode=_mode(values["RESULTHOUSE_PUBLISH_MODE"]),
-        report=Path(values["RESULTHOUSE_REPORT"]).expanduser().resolve(),
+        report=_file(values["RESULTHOUSE_REPORT"]),
         start=timedelta(days=_number("RESULTHOUSE_START_DAYS", values)),
         lookback=timedelta(hours=_number("RESULTHOUSE_LOOKBACK_HOURS", values)),
         review=timedelta(days=_number("RESULTHOUSE_REVIEW_DAYS", values)),
@@ -168,6 +168,12 @@ def check_url(name: str, url: str) -> None:
         raise SettingsError(f"{name} must hold no user, password, query or fragment.")
     if parts.scheme == "http" and host not in LOOPBACK:
         raise SettingsError(f"{name} must be https: plain http is accepted for loopback hosts only.")
+
+
+def _file(text: str) -> Path:
+    """A file as an absolute path. A link in its place is not resolved: the file takes the link's place, what it points at stays as it is."""
+    path = Path(text).expanduser()
+    return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
 
 
 def _lake(text: str) -> str:

@@ -21,7 +21,7 @@ from pipelines.transform.decode import decode
 from pipelines.transform.drift import COLUMNS as DRIFT_COLUMNS
 from pipelines.transform.drift import find_drift
 from pipelines.transform.validate import REJECT_COLUMNS, conform, split
-from pipelines.warehouse.connect import Connection
+from pipelines.warehouse.connect import Connection, transaction
 from pipelines.warehouse.derive import derive
 from pipelines.warehouse.load import Loader, Source, count_ledger, loaded_files, write_ledger
 
@@ -50,19 +50,19 @@ def load_new(
     clock: Clock,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LoadReport:
-    """Load every raw file that is not in the ledger. Damaged files are reported and left out, the others go on."""
+    """Load every raw file that is not in the ledger. Damaged files are reported and left out, the others go on.
+
+    Before that the lake is cleaned of what interrupted writers left; a damaged file of ours is set aside, so that the next sync fetches
+    again what it held.
+    """
     report = LoadReport()
+    lake.clean(clock.now())
     known = loaded_files(connection)
     files = [file for file in lake.raw_files() if file.name not in known and file.provider in providers]
     done = 0
     for batch in _batches(files):
-        connection.execute("BEGIN")
-        try:
+        with transaction(connection):
             _load_batch(connection, lake, providers, batch, clock.now(), report)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
         done += len(batch)
         progress(done, len(files))
     return report
@@ -98,7 +98,8 @@ def _load_batch(
         try:
             frame = pl.DataFrame(lake.read_raw(file))
         except LakeError as error:
-            report.damaged.append(str(error))
+            aside = lake.set_aside(file)
+            report.damaged.append(f"{error}; set aside as {aside.name}, the next sync fetches it again" if aside else str(error))
             continue
         by_endpoint.setdefault((file.provider, file.endpoint), []).append(frame.with_columns(raw_file=pl.lit(file.name)))
         ledger.append(

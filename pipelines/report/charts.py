@@ -148,7 +148,8 @@ def _svg(chart: alt.Chart | alt.FacetChart, label: str) -> Markup:
         .configure_header(labelColor=_INK, labelFontSize=13, labelFontWeight="bold", labelAnchor="start", labelPadding=4)
     )
     svg = vl_convert.vegalite_to_svg(dressed.to_dict())
-    # inside HTML an <svg> needs no namespace: the page then holds no address at all
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    described = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
+    # inside HTML an <svg> needs no namespace: the page then holds no address at all. Only its own tag: what follows holds texts of data
+    tag, _, drawn = svg.partition(">")
+    tag = re.sub(r' xmlns(:\w+)?="[^"]*"', "", tag)
+    described = f'{tag} role="img" aria-label="{escape(label)}">{drawn}'
     return Markup(described)  # noqa: S704 - Vega escapes the texts it draws; what it drew is markup

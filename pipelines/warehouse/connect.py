@@ -6,7 +6,7 @@ No SQL of the house lives here but the view `lake.payloads`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -32,8 +32,17 @@ def memory() -> duckdb.DuckDBPyConnection:
 
 
 def open_work(path: Path) -> duckdb.DuckDBPyConnection:
-    """The work file for writing, made when it is not there. Raises WarehouseError when it cannot be opened."""
+    """The work file for writing, made when it is not there. Raises WarehouseError when it cannot be opened or was never closed.
+
+    A log beside it is what a killed run leaves. DuckDB would replay it unasked, one of another file or of an earlier checkpoint too, and
+    rows would stand twice (seen with 1.5.5): such a file is not opened.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = wal(path)
+    if not path.exists():
+        log.unlink(missing_ok=True)
+    elif log.exists():
+        raise WarehouseError(f"The work file {path} was not closed by the run that wrote it.")
     try:
         connection = _prepared(duckdb.connect(str(path)))
     except duckdb.Error as error:
@@ -84,6 +93,24 @@ def open_with_payloads(path: Path, landed: object) -> duckdb.DuckDBPyConnection:
         connection.execute(f"SET {name} = {value}")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def wal(path: Path) -> Path:
+    """Where DuckDB keeps the write-ahead log of a file."""
+    return path.with_name(path.name + ".wal")
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of the block or nothing of it."""
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # a COMMIT that failed has rolled back; its own error is what is said
+            connection.execute("ROLLBACK")
+        raise
 
 
 @contextmanager

@@ -93,18 +93,22 @@ class Loader:
             )
 
     def _choose_winners(self, source: Source) -> None:
-        # Newest observation wins; a final state never goes back to running; ties by hash so that order does not matter.
-        self._run(
-            "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, c.entity_id IS NOT NULL AS replaces FROM incoming i"
-            " LEFT JOIN (SELECT * FROM meta.versions WHERE provider = $provider AND endpoint = $endpoint AND state = 'loaded')"
-            " c USING (entity_id) WHERE $history OR c.entity_id IS NULL OR"
-            " (i.finality, i.fetched_at, i.payload_sha256) > (c.finality, c.fetched_at, c.payload_sha256)",
-            source,
-            history=source.keeps_history,
-        )
-        if source.keeps_history:
-            self.connection.execute("CREATE OR REPLACE TEMP TABLE winners AS SELECT DISTINCT * REPLACE (false AS replaces) FROM winners")
+        if source.keeps_history:  # all of it stands; the same version once more says nothing new
+            self._run(
+                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces FROM incoming i WHERE NOT EXISTS (FROM meta.versions c"
+                " WHERE c.provider = $provider AND c.endpoint = $endpoint AND c.state = 'loaded' AND c.entity_id = i.entity_id"
+                " AND c.fetched_at = i.fetched_at AND c.payload_sha256 = i.payload_sha256)",
+                source,
+            )
         else:
+            # Newest observation wins; a final state never goes back to running; ties by hash so that order does not matter.
+            self._run(
+                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, c.entity_id IS NOT NULL AS replaces FROM incoming i"
+                " LEFT JOIN (SELECT * FROM meta.versions WHERE provider = $provider AND endpoint = $endpoint AND state = 'loaded')"
+                " c USING (entity_id) WHERE c.entity_id IS NULL OR"
+                " (i.finality, i.fetched_at, i.payload_sha256) > (c.finality, c.fetched_at, c.payload_sha256)",
+                source,
+            )
             self._run(
                 "UPDATE meta.versions SET state = 'superseded' WHERE provider = $provider AND endpoint = $endpoint"
                 " AND state = 'loaded' AND entity_id IN (SELECT entity_id FROM winners WHERE replaces)",
@@ -126,6 +130,7 @@ class Loader:
         self._run(f"CREATE OR REPLACE TEMP TABLE old_runs AS SELECT run_key FROM stage.runs WHERE {mine}", source)
         self.connection.execute("INSERT INTO touched_results FROM old_results")
         self.connection.execute("INSERT INTO touched_runs FROM old_runs")
+        self._run(f"INSERT INTO touched_tests SELECT DISTINCT provider, test_id FROM stage.sightings WHERE {mine}", source)
         for staged in ("results", "runs", "sightings", "drift"):
             self._run(f"DELETE FROM stage.{staged} WHERE {mine}", source)
         self._run(f"DELETE FROM meta.rejects WHERE scope = 'row' AND {mine}", source)

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import WarehouseError
+from pipelines.warehouse.connect import wal
 
 _CONTENTS = "SELECT (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads), (SELECT count(*) FROM meta.rejects)"
 
@@ -41,7 +42,7 @@ def checkpoint(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Write everything into the file and close it. Raises WarehouseError when a write-ahead log is left."""
     connection.execute("CHECKPOINT")
     connection.close()
-    if path.with_name(path.name + ".wal").exists():
+    if wal(path).exists():
         # a copy without its log would silently lose commits
         raise WarehouseError(f"The file {path} still has a write-ahead log after its checkpoint: not published.")
 
@@ -49,10 +50,20 @@ def checkpoint(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 def publish(work: Path, published: Path, mode: int) -> int:
     """Put a copy of the closed work file in the published one's place, atomically and without the loader's own schema.
 
-    Returns the size in bytes. Raises WarehouseError when the copy cannot be finished.
+    Only the one writer may call it: what an earlier one left half done is removed. Returns the size in bytes. Raises WarehouseError when
+    the copy cannot be finished; the file of before stands then.
     """
+    try:
+        return _publish(work, published, mode)
+    except (OSError, duckdb.Error) as error:
+        reason = (error.strerror if isinstance(error, OSError) else str(error).split("\n", 1)[0]) or type(error).__name__
+        raise WarehouseError(f"{published} could not be published: {reason}") from error
+
+
+def _publish(work: Path, published: Path, mode: int) -> int:
     published.parent.mkdir(parents=True, exist_ok=True)
-    copy = published.with_name(f".{published.name}.{os.getpid()}.tmp")
+    copy = published.with_name(f".{published.name}.tmp")
+    _remove(copy)
     try:
         with work.open("rb") as source, copy.open("wb") as target:
             os.fchmod(target.fileno(), 0o600)
@@ -66,10 +77,16 @@ def publish(work: Path, published: Path, mode: int) -> int:
             size = os.fstat(whole.fileno()).st_size
         copy.replace(published)
     finally:
-        copy.unlink(missing_ok=True)
+        _remove(copy)
     folder = os.open(published.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
     return size
+
+
+def _remove(copy: Path) -> None:
+    """The copy and its log: a log that outlives its file would be replayed into the next copy."""
+    copy.unlink(missing_ok=True)
+    wal(copy).unlink(missing_ok=True)

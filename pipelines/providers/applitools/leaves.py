@@ -8,6 +8,7 @@ open sets: the page lists none.
 from __future__ import annotations
 
 from pipelines.schemas.leaves import NUMBER, RAW, RAW_SCRUBBED, SCRUBBED, TEXT, Tree, enum
+from pipelines.transform.leaves import DURATION, INSTANT
 
 COUNTERS = ("passed", "failed", "aborted", "pending", "unresolved")
 """Checkpoints, not tests: the page's run of one test counts 15."""
@@ -30,8 +31,8 @@ RUN: dict[str, Tree] = {
     "application": SCRUBBED,
     "status": STATUS,
     "environments": [{"name": TEXT, "os": TEXT, "viewport": TEXT, "device": TEXT, "browser": TEXT}],
-    "started_at": TEXT,
-    "duration": NUMBER,
+    "started_at": INSTANT,
+    "duration": DURATION,
     "results": dict.fromkeys(COUNTERS, NUMBER),
     "tests": [TEST],
 }

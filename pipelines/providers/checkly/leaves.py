@@ -8,7 +8,7 @@ Assertions, phases and the blocks of protocol checks: `leaves_probes`.
 
 from __future__ import annotations
 
-from pipelines.providers.checkly.leaves_probes import ASSERTION, INSTANT, PHASES, PROBE_BLOCKS
+from pipelines.providers.checkly.leaves_probes import ASSERTION, PHASES, PROBE_BLOCKS
 from pipelines.schemas.leaves import (
     FLAG,
     FREE,
@@ -18,12 +18,11 @@ from pipelines.schemas.leaves import (
     RAW_SCRUBBED,
     SCRUBBED,
     TEXT,
-    Leaf,
     OneOf,
     Tree,
     enum,
 )
-from pipelines.transform.expressions import from_epoch_ms
+from pipelines.transform.leaves import DURATION, EPOCH_MS, INSTANT
 
 STATUS = enum("RUNNING", "FAILED", "PASSED", "CANCELLED")
 RESULT_TYPE = enum("FINAL", "ATTEMPT", "PENDING")
@@ -78,7 +77,7 @@ SESSION: dict[str, Tree] = {
     "errorGroupIds": [RAW],
     "startedAt": INSTANT,
     "stoppedAt": INSTANT,
-    "timeElapsed": NUMBER,
+    "timeElapsed": DURATION,
     "metadata": {
         "environment": TEXT,
         "repoUrl": SCRUBBED,
@@ -123,7 +122,7 @@ SESSION: dict[str, Tree] = {
     ],
 }
 
-_LOG_LINE: dict[str, Tree] = {"time": Leaf("DOUBLE", read=from_epoch_ms), "msg": SCRUBBED, "level": TEXT}
+_LOG_LINE: dict[str, Tree] = {"time": EPOCH_MS, "msg": SCRUBBED, "level": TEXT}
 _FILE: dict[str, Tree] = {"name": TEXT, "url": SCRUBBED, "filename": TEXT}
 _FILES: Tree = [OneOf(scalar=SCRUBBED, object=_FILE)]
 _ERRORS: Tree = [
@@ -169,7 +168,7 @@ API_RESPONSE: dict[str, Tree] = {
     "href": SCRUBBED,
     "truncated": RAW,
     "headers": HEADERS,
-    "timings": OneOf(object={"socket": NUMBER, "lookup": NUMBER, "connect": NUMBER, "response": NUMBER, "end": NUMBER}),
+    "timings": OneOf(object=dict.fromkeys(("socket", "lookup", "connect", "response", "end"), DURATION)),
     "timingPhases": OneOf(object=PHASES),
 }
 
@@ -265,7 +264,7 @@ RESULT: dict[str, Tree] = {
     "aborted": FLAG,
     "isCancelled": FLAG,
     "overMaxResponseTime": RAW,
-    "responseTime": NUMBER,
+    "responseTime": DURATION,
     "startedAt": INSTANT,
     "stoppedAt": INSTANT,
     "privateLocationId": TEXT,

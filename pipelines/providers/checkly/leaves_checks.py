@@ -8,7 +8,6 @@ SDK (2019) only. The insides of result blocks are those of `leaves.py`.
 from __future__ import annotations
 
 from pipelines.providers.checkly.leaves import BLOCKS, CHECK_TYPE
-from pipelines.providers.checkly.leaves_probes import INSTANT
 from pipelines.schemas.leaves import (
     FLAG,
     HEADERS,
@@ -23,6 +22,7 @@ from pipelines.schemas.leaves import (
     Tree,
     enum,
 )
+from pipelines.transform.leaves import DURATION, INSTANT
 
 SCRIPT = Leaf("JSON", "scrub")
 """Source text of a script; secrets written into it are masked."""
@@ -308,7 +308,7 @@ CHECK_RESULT: dict[str, Tree] = {
     "stoppedAt": INSTANT,
     "created_at": RAW,
     "createdAt": RAW,
-    "responseTime": NUMBER,
+    "responseTime": DURATION,
     "checkRunId": RAW,
     "attempts": RAW,
     "resultType": enum("FINAL", "ATTEMPT", "ALL"),

@@ -6,11 +6,8 @@ the fixtures of the vendor's CLI and Go SDK (2025), which spell the keys of hops
 
 from __future__ import annotations
 
-from pipelines.schemas.leaves import FLAG, FREE, HEADERS, NUMBER, RAW, RAW_SCRUBBED, SCRUBBED, TEXT, Leaf, OneOf, Tree
-from pipelines.transform.expressions import from_iso
-
-INSTANT = Leaf("VARCHAR", read=from_iso)
-"""A time as ISO-8601 text."""
+from pipelines.schemas.leaves import FLAG, FREE, HEADERS, NUMBER, RAW, RAW_SCRUBBED, SCRUBBED, TEXT, OneOf, Tree
+from pipelines.transform.leaves import DURATION, INSTANT
 
 ASSERTION: dict[str, Tree] = {
     "order": RAW,
@@ -23,8 +20,8 @@ ASSERTION: dict[str, Tree] = {
     "actual": FREE,
 }
 
-PHASES: dict[str, Tree] = {"wait": NUMBER, "dns": NUMBER, "tcp": NUMBER, "firstByte": NUMBER, "download": NUMBER, "total": NUMBER}
-PROBE_PHASES: dict[str, Tree] = {**PHASES, "connect": NUMBER}
+PHASES: dict[str, Tree] = dict.fromkeys(("wait", "dns", "tcp", "firstByte", "download", "total"), DURATION)
+PROBE_PHASES: dict[str, Tree] = {**PHASES, "connect": DURATION}
 
 CERTIFICATE: dict[str, Tree] = {
     "subject": TEXT,
@@ -44,12 +41,12 @@ CERTIFICATE: dict[str, Tree] = {
 }
 
 LATENCY: dict[str, Tree] = {
-    "avg_ms": NUMBER,
-    "best_ms": NUMBER,
-    "worst_ms": NUMBER,
-    "avgMs": NUMBER,
-    "bestMs": NUMBER,
-    "worstMs": NUMBER,
+    "avg_ms": DURATION,
+    "best_ms": DURATION,
+    "worst_ms": DURATION,
+    "avgMs": DURATION,
+    "bestMs": DURATION,
+    "worstMs": DURATION,
 }
 
 HOP: dict[str, Tree] = {
@@ -57,12 +54,12 @@ HOP: dict[str, Tree] = {
     "main_ip": TEXT,
     "main_host": TEXT,
     "loss_percentage": NUMBER,
-    "rtt": {"avg": NUMBER, "best": NUMBER, "worst": NUMBER},
+    "rtt": {"avg": DURATION, "best": DURATION, "worst": DURATION},
     "asn": RAW,
     "hop": NUMBER,
     "address": TEXT,
     "lossPercent": NUMBER,
-    "rttMs": NUMBER,
+    "rttMs": DURATION,
 }
 
 _REQUEST = OneOf(object={"url": SCRUBBED, "hostname": TEXT, "port": NUMBER, "protocol": TEXT, "metadata": HEADERS})
@@ -84,7 +81,7 @@ PROBE_BLOCKS: dict[str, dict[str, Tree]] = {
             "resolvedIp": TEXT,
             "protocol": TEXT,
             "cipherSuite": TEXT,
-            "handshakeTimeMs": NUMBER,
+            "handshakeTimeMs": DURATION,
             "hostnameVerified": FLAG,
             "chainTrusted": FLAG,
             "daysUntilExpiry": RAW,

@@ -26,7 +26,8 @@ from pipelines.schemas.leaves import (
     Tree,
     enum,
 )
-from pipelines.transform.expressions import from_epoch_ms, from_iso
+from pipelines.transform.expressions import from_iso
+from pipelines.transform.leaves import DURATION, EPOCH_MS
 
 
 def certificate_time(text: pl.Expr) -> pl.Expr:
@@ -43,7 +44,7 @@ def _numbers(*values: int) -> Leaf:
 EVENT_TYPE = enum("not_scheduled", "scheduled", "finished", "finished_with_error")
 OPEN_EVENT_TYPES = ("not_scheduled", "scheduled")
 
-TIMINGS: dict[str, Tree] = dict.fromkeys(("dns", "tcp", "ssl", "handshake", "wait", "firstByte", "download", "redirect", "total"), NUMBER)
+TIMINGS: dict[str, Tree] = dict.fromkeys(("dns", "tcp", "ssl", "handshake", "wait", "firstByte", "download", "redirect", "total"), DURATION)
 
 API_FAILURE: dict[str, Tree] = {
     "code": enum(
@@ -175,7 +176,7 @@ _CHECK: dict[str, Tree] = {
 }
 
 _ENVELOPE: dict[str, Tree] = {
-    "check_time": Leaf("DOUBLE", read=from_epoch_ms),
+    "check_time": EPOCH_MS,
     "check_version": RAW,
     "probe_dc": TEXT,
     "result_id": TEXT,
@@ -220,7 +221,7 @@ API_RESULT: dict[str, Tree] = {
         "resolutionAttempts": ANY,
         "enrichment": FREE,
         "healthCheckRatio": RAW,
-        "duration": NUMBER,
+        "duration": DURATION,
         "steps": [MULTI_STEP],
     },
 }
@@ -244,7 +245,7 @@ BROWSER_ROW: dict[str, Tree] = {
         "failure": BROWSER_FAILURE,
         "device": DEVICE,
         "deviceId": TEXT,  # recorded
-        "duration": NUMBER,
+        "duration": DURATION,
         "errorCount": RAW,
         "stepCountCompleted": RAW,
         "stepCountTotal": RAW,
@@ -323,7 +324,7 @@ def _browser_step(levels: int) -> dict[str, Tree]:
         ],
         "checkType": CHECK_TYPE,
         "description": SCRUBBED,
-        "duration": NUMBER,
+        "duration": DURATION,
         "error": SCRUBBED,
         "failure": BROWSER_FAILURE,
         "playingTab": _numbers(-1, 0, 1, 2, 3),
@@ -357,7 +358,7 @@ BROWSER_RESULT: dict[str, Tree] = {
         "browserType": TEXT,
         "browserVersion": RAW,
         "device": DEVICE,
-        "duration": NUMBER,
+        "duration": DURATION,
         "receivedEmailCount": RAW,
         "startUrl": RAW_SCRUBBED,
         "stepDetails": [_browser_step(STEP_DEPTH)],

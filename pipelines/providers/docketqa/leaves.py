@@ -20,6 +20,7 @@ from pipelines.schemas.leaves import (
     Tree,
     enum,
 )
+from pipelines.transform.leaves import DURATION, INSTANT
 
 STATUS = enum("running", "passed", "failed", "stopped")
 
@@ -92,7 +93,7 @@ STEP: dict[str, Tree] = {
     "task": SCRUBBED,
     "is_successful": FLAG,
     "result": SCRUBBED,
-    "duration": NUMBER,
+    "duration": DURATION,
     "actions": [ACTION],
 }
 
@@ -108,8 +109,8 @@ RUN: dict[str, Tree] = {
     "additional_attempts": [{"results": [STEP], "test_video_url": SCRUBBED}],
     "is_login_test_run": RAW,
     "test_video_s3_key": RAW_SCRUBBED,
-    "created_at": TEXT,
-    "updated_at": TEXT,
+    "created_at": INSTANT,
+    "updated_at": INSTANT,
 }
 """A test run, as fetched and as listed in a trigger response (that adds `is_login_test_run`, `test_video_s3_key`)."""
 
