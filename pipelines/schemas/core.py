@@ -267,6 +267,7 @@ class Exchanges(dy.Schema):
     result_key = key(_RESULT_KEY, primary=True)
     provider = text("Provider name", required=True, derived=True)
     exchange_index = count("Place in the result, from 0", primary=True)
+    step_index = count(_STEP, required=True)
     method = text("HTTP method or the protocol's call")
     url = text("Requested address, scrubbed")
     status_code = count("HTTP status code")

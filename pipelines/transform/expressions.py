@@ -92,6 +92,12 @@ def non_negative(column: pl.Expr) -> pl.Expr:
     return pl.when(column.is_finite() & (column >= 0)).then(column)
 
 
+def whole(json_text: pl.Expr) -> pl.Expr:
+    """The whole number in JSON text, also one that came as a string; NULL for anything else."""
+    number = plain(json_text).cast(pl.Float64, strict=False)
+    return pl.when(number == number.floor()).then(number.cast(pl.Int64, strict=False))
+
+
 def plain(json_text: pl.Expr) -> pl.Expr:
     """Text of a JSON value: scalars plain, objects and lists as compact JSON, null as NULL."""
     return json_text.str.json_path_match("$")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.schemas.leaves import Leaf
-from pipelines.transform.expressions import from_epoch_ms, from_iso, non_negative
+from pipelines.transform.expressions import from_epoch_ms, from_iso, non_negative, whole
 
 INSTANT = Leaf("VARCHAR", read=from_iso)
 """A time as ISO-8601 text with a zone."""
@@ -13,3 +13,6 @@ EPOCH_MS = Leaf("DOUBLE", read=from_epoch_ms)
 
 DURATION = Leaf("DOUBLE", read=non_negative)
 """How long something took: a number, never negative."""
+
+WHOLE = Leaf("JSON", read=whole)
+"""A count, port or size that keeps its literal in a JSON column beside its own column."""

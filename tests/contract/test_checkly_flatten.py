@@ -579,7 +579,8 @@ def test_what_can_be_read_of_a_broken_payload_is_kept() -> None:
 
 def test_fixtures_have_no_undocumented_field_but_the_ones_put_there() -> None:
     declared = PROVIDER.endpoint("test_session_results")
-    frame = payloads("test_session_results", [fixture(path.stem) for path in FIXTURES.glob("result_*.json") if not path.stem.endswith(".rows")])
+    names = [path.stem for path in FIXTURES.glob("result_*.json") if not path.stem.endswith(".rows")]
+    frame = payloads("test_session_results", [fixture(name) for name in names])
     decoded, _ = decode(frame, declared.tree, connection=CONNECTION)
     drift = find_drift(frame, decoded, declared.tree, connection=CONNECTION)
     assert set(drift["json_pointer"]) == {

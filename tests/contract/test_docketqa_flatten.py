@@ -149,7 +149,8 @@ def test_an_answer_of_an_api_step_is_an_exchange_with_its_configured_request() -
         "status_code": 503,
         "response_headers": '{"content-type":"application/json"}',
         "response_body": '{"error":"upstream"}',
-        "attributes": '{"step_number":"1","step_index":0,"action_index":0}',
+        "step_index": 0,
+        "attributes": '{"step_number":"1","action_index":0}',
     }
     assert headers["Accept"] == "application/json"
     assert headers["X-Api-Key"].startswith("***")

@@ -235,7 +235,7 @@ class _Store:
 def _why_missing(store: _Store, leaf: Planted, value: Any, targets: tuple[Target, ...]) -> str | None:
     if not targets:
         return "no place is declared"
-    if leaf.masking == "mask" and not str(value).startswith("***"):
+    if leaf.masking == "mask" and not all(str(each).startswith("***") for each in (value.values() if isinstance(value, dict) else [value])):
         return "not masked"
     if leaf.masking == "scrub" and isinstance(value, str) and "s3cr3t" in value:
         return "not scrubbed"

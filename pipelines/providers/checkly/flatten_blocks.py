@@ -343,7 +343,7 @@ def suggestions(opened: pl.DataFrame) -> pl.DataFrame:
 
 def exchanges(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.exchanges`: request and response of an API check, and whom protocol checks asked. The size is not sent."""
-    return numbered([_api_exchanges(opened), *flatten_probes.exchanges(opened)], "exchange_index")
+    return numbered([_api_exchanges(opened), *flatten_probes.exchanges(opened)], "exchange_index").with_columns(WHOLE.alias("step_index"))
 
 
 def _api_exchanges(opened: pl.DataFrame) -> pl.DataFrame:

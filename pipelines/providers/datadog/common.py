@@ -20,6 +20,7 @@ from pipelines.transform.expressions import (
     outcome,
     quoted,
     result_key,
+    whole,
 )
 
 NAME = "datadog"
@@ -53,11 +54,6 @@ def base_frame(frame: pl.DataFrame, *, assertion_results: bool = False) -> pl.Da
 def said(text: pl.Expr) -> pl.Expr:
     """The text, NULL when it is empty."""
     return pl.when(text.str.strip_chars() != "").then(text)
-
-
-def whole(json_text: pl.Expr) -> pl.Expr:
-    """The whole number in JSON text, NULL for anything else."""
-    return json_text.cast(pl.Int64, strict=False)
 
 
 def unless_whole(json_text: pl.Expr) -> pl.Expr:

@@ -8,10 +8,24 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from pipelines import jsontext
 from pipelines.errors import FetchError, GoneError, HaltedError
-from pipelines.providers.datadog.crawling import KINDS, Kind, Streak, from_ms_epoch, id_text, state, told_result
+from pipelines.providers.datadog.crawling import (
+    KINDS,
+    V2,
+    Kind,
+    Streak,
+    from_ms_epoch,
+    id_text,
+    state,
+    told_result,
+    told_v2,
+    v2_mode,
+    v2_state,
+    v2_times,
+)
 from pipelines.providers.spec import Crawl, Document, Event, Missed, Payload, Reply, Waiting, bounded, refusal
 
 CATCH_UP = timedelta(days=7)
@@ -55,48 +69,70 @@ class Candidate:
         return self.was_missed, not self.has_failed, not self.has_changed, age, self.result_id
 
 
-def note(event: Payload, candidates: dict[tuple[str, str], Candidate]) -> None:
+def note(kind: Kind, public_id: str, result_id: str, row: Document, event_at: datetime | None, listed: dict[str, Candidate]) -> None:
     """Remember a listed row whose full result exists."""
-    for kind in KINDS.values():
-        if event.endpoint == kind.rows and event.parent_id is not None and state(event.document) == "final":
-            candidates[kind.details, event.entity_id] = Candidate(
-                kind, event.parent_id, event.entity_id, event.event_at, has_failed=row_failed(event.document)
-            )
+    if (v2_state(row) if kind.is_v2 else state(row)) == "final":
+        has_failed = v2_row_failed(row) if kind.is_v2 else row_failed(row)
+        listed[result_id] = Candidate(kind, public_id, result_id, event_at, has_failed=has_failed)
 
 
 def row_failed(document: Document) -> bool:
-    """True when a list row says that the run failed, or carries any error."""
+    """True when a v1 list row says that the run failed, or carries any error."""
     told = told_result(document)
     if isinstance(told.get("passed"), bool):
         return not told["passed"]
     return bool(told.get("errorMessage") or told.get("failure") or told.get("error")) or (told.get("eventType") == "finished_with_error")
 
 
-def _wanted(crawl: Crawl, listed: Mapping[tuple[str, str], Candidate]) -> list[Candidate]:
-    """Full results to fetch: never landed or due, of rows listed now or within `CATCH_UP`, as the setting says."""
+def v2_row_failed(document: Document) -> bool:
+    """True when a v2 list row says that the run failed, or carries an error without saying that it passed."""
+    told = told_v2(document)
+    info = told.get("execution_info")
+    has_error = isinstance(info, dict) and bool(info.get("error_message"))
+    return told.get("status") == "failed" or (has_error and told.get("status") != "passed")
+
+
+def _wanted(crawl: Crawl, listed: Mapping[str, Candidate], kinds: Mapping[str, Kind]) -> list[Candidate]:
+    """Full results to fetch: never landed (by v1 or v2) or due, of rows listed now or within `CATCH_UP`, as the setting says."""
     detail = parse_detail(crawl.settings.get("RESULTHOUSE_DATADOG_DETAIL") or "all")
-    chosen: list[Candidate] = []
-    for kind in KINDS.values():
-        landed = crawl.history.landed(kind.details)
-        # The history does not say whether a row failed: with `failed`, only what the lookback lists is fetched.
-        candidates = {} if detail == "failed" else _earlier(crawl, kind)
-        candidates |= {result_id: item for (endpoint, result_id), item in listed.items() if endpoint == kind.details}
-        wanted = {key: item for key, item in candidates.items() if key not in landed and _is_chosen(item, detail)}
-        for known in crawl.history.due(kind.details):
-            if known.parent_id is not None:
-                item = candidates.get(known.entity_id) or Candidate(kind, known.parent_id, known.entity_id, known.event_at)
+    owners = [*KINDS.values(), *([V2] if v2_mode(crawl.settings) != "off" else [])]
+    candidates: dict[str, Candidate] = {}
+    # The history does not say whether a row failed: with `failed`, only what the lookback lists is fetched.
+    if detail != "failed":
+        for owner in owners:
+            candidates |= _earlier(crawl, owner, kinds)
+    candidates |= listed
+    landed = {owner.details: crawl.history.landed(owner.details) for owner in (*KINDS.values(), V2)}
+    wanted = {
+        key: item for key, item in candidates.items() if _is_chosen(item, detail) and not any(key in known for known in landed.values())
+    }
+    for owner in owners:
+        for known in crawl.history.due(owner.details):
+            kind = _of_owner(owner, known.parent_id, kinds)
+            has_other = any(known.entity_id in others for name, others in landed.items() if name != owner.details)
+            if known.parent_id is not None and kind is not None and not has_other:
+                item = candidates.get(known.entity_id)
+                if item is None or item.kind.details != owner.details:
+                    item = Candidate(kind, known.parent_id, known.entity_id, known.event_at)
                 was_landed = known.first_landed_at is not None
                 wanted[known.entity_id] = replace(item, has_changed=was_landed, was_missed=not was_landed)
-        chosen += [item for key, item in wanted.items() if not crawl.history.is_closed(kind.details, key)]
+    chosen = [item for key, item in wanted.items() if not crawl.history.is_closed(item.kind.details, key)]
     return sorted(chosen, key=lambda item: item.order)
 
 
-def _earlier(crawl: Crawl, kind: Kind) -> dict[str, Candidate]:
-    return {
-        known.entity_id: Candidate(kind, known.parent_id, known.entity_id, known.event_at)
-        for known in crawl.history.landed(kind.rows).values()
-        if known.state == "final" and known.parent_id is not None and known.event_at is not None and known.event_at >= crawl.now - CATCH_UP
-    }
+def _earlier(crawl: Crawl, owner: Kind, kinds: Mapping[str, Kind]) -> dict[str, Candidate]:
+    found: dict[str, Candidate] = {}
+    for known in crawl.history.landed(owner.rows).values():
+        is_recent = known.event_at is not None and known.event_at >= crawl.now - CATCH_UP
+        kind = _of_owner(owner, known.parent_id, kinds)
+        if is_recent and known.state == "final" and known.parent_id is not None and kind is not None:
+            found[known.entity_id] = Candidate(kind, known.parent_id, known.entity_id, known.event_at)
+    return found
+
+
+def _of_owner(owner: Kind, public_id: str | None, kinds: Mapping[str, Kind]) -> Kind | None:
+    """v2's address depends on the test's type, which only the list of tests tells: of a test not listed now v2 is not asked."""
+    return owner if not owner.is_v2 else kinds.get(public_id or "")
 
 
 def _is_chosen(candidate: Candidate, detail: Detail | None) -> bool:
@@ -113,8 +149,11 @@ def is_in_share(result_id: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-async def fetch_details(crawl: Crawl, listed: Mapping[tuple[str, str], Candidate]) -> AsyncIterator[Event]:
-    """Full results in order, until the rate-limit window has only its reserve left; what waits is counted."""
+async def fetch_details(crawl: Crawl, listed: Mapping[str, Candidate], kinds: Mapping[str, Kind]) -> AsyncIterator[Event]:
+    """Full results in order, until the rate-limit window has only its reserve left; what waits is counted.
+
+    `listed` are candidates by result id, `kinds` the v2 kinds of listed tests by public id.
+    """
     waiting: dict[str, int] = {}
     streak = Streak()
 
@@ -139,7 +178,7 @@ async def fetch_details(crawl: Crawl, listed: Mapping[tuple[str, str], Candidate
             streak.add(error)
             return [_missed(candidate, error)]
 
-    jobs = [partial(fetch, candidate) for candidate in _wanted(crawl, listed)]
+    jobs = [partial(fetch, candidate) for candidate in _wanted(crawl, listed, kinds)]
     async for event in bounded(jobs, crawl.concurrency):
         yield event
     for endpoint, count in sorted(waiting.items()):
@@ -147,12 +186,21 @@ async def fetch_details(crawl: Crawl, listed: Mapping[tuple[str, str], Candidate
 
 
 def _detail(candidate: Candidate, reply: Reply) -> Payload:
-    document = reply.document
-    told_id = id_text(document.get("result_id")) if isinstance(document, dict) else None
-    if not isinstance(document, dict) or (told_id is not None and told_id != candidate.result_id):
+    document, kind = reply.document, candidate.kind
+    if not isinstance(document, dict) or (candidate.result_id not in (told_ids := _told_ids(document, kind)) and told_ids):
         raise refusal(reply, f"Datadog result {candidate.result_id}: the answer is not this result.")
-    event_at = candidate.event_at or from_ms_epoch(jsontext.as_number(document.get("check_time")))
-    return Payload(candidate.kind.details, candidate.result_id, document, reply, parent_id=candidate.public_id, event_at=event_at)
+    check_ms = v2_times(told_v2(document))[0] if kind.is_v2 else jsontext.as_number(document.get("check_time"))
+    event_at = candidate.event_at or from_ms_epoch(check_ms)
+    return Payload(kind.details, candidate.result_id, document, reply, parent_id=candidate.public_id, event_at=event_at)
+
+
+def _told_ids(document: dict[str, Any], kind: Kind) -> set[str]:
+    if not kind.is_v2:
+        told = [document.get("result_id")]
+    else:
+        data = document.get("data")
+        told = [data.get("id") if isinstance(data, dict) else None, told_v2(document).get("id")]
+    return {text for value in told if (text := id_text(value)) is not None}
 
 
 def _missed(candidate: Candidate, error: FetchError) -> Missed:

@@ -1,7 +1,8 @@
 """Which Datadog payloads exist: tests, then list rows per test over its window; full results follow in `details.py`.
 
-Facts about paging are recorded ones (2019-12 … 2022-07): at most 150 rows, newest first; `last_timestamp_fetched` is
-the lower bound of what was read; nothing older than 60 days is listed.
+Which API a test's results are read by: `crawling.kind_of`; how v2 is paged: `paging_v2`. Facts about v1's paging are recorded ones
+(2019-12 … 2022-07): at most 150 rows, newest first; `last_timestamp_fetched` is the lower bound of what was read; nothing older than
+60 days is listed.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from pipelines import jsontext
 from pipelines.errors import DeferredError, FetchError, HaltedError
-from pipelines.providers.datadog.crawling import KINDS, Kind, Streak, from_ms_epoch, id_text
+from pipelines.providers.datadog.crawling import KINDS, V2, Kind, Streak, epoch_ms, from_ms_epoch, id_text, kind_of, objects, v2_mode
 from pipelines.providers.datadog.details import Candidate, fetch_details, note
-from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, bounded, refusal
+from pipelines.providers.datadog.paging_v2 import page_back as page_back_v2
+from pipelines.providers.spec import Covered, Crawl, Document, Event, Missed, Payload, Reply, bounded, refusal
 
 PAGE_ROWS = 150
 TESTS_PER_PAGE = 100
@@ -36,17 +37,44 @@ class _Scope:
     has_failed: bool = False
 
 
+@dataclass
+class _Listing:
+    """What the row jobs of one crawl share. `candidates`: full results of listed rows, by result id."""
+
+    crawl: Crawl
+    streak: Streak = field(default_factory=Streak)
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+
+    def take(self, scope: _Scope, result_id: str, row: Document, reply: Reply, event_at: datetime | None) -> list[Event]:
+        """The row as an event; none when this crawl has it already, or the other API has landed it for good."""
+        if result_id in scope.seen:
+            return []
+        scope.seen.add(result_id)
+        note(scope.kind, scope.public_id, result_id, row, event_at, self.candidates)
+        if self._is_landed_otherwise(scope.kind, result_id):
+            return []
+        return [Payload(scope.kind.rows, result_id, row, reply, parent_id=scope.public_id, event_at=event_at)]
+
+    def _is_landed_otherwise(self, kind: Kind, result_id: str) -> bool:
+        others = KINDS.values() if kind.is_v2 else (V2,)
+        history = self.crawl.history
+        for other in others:
+            row = history.landed(other.rows).get(result_id)
+            if (row is not None and row.state == "final") or result_id in history.landed(other.details):
+                return True
+        return False
+
+
 async def discover(crawl: Crawl) -> AsyncIterator[Event]:
     """Tests, then all list rows, then full results. Raises HaltedError when the credentials are refused."""
     scopes: dict[str, _Scope] = {}
     async for event in _tests(crawl, scopes):
         yield event
-    candidates: dict[tuple[str, str], Candidate] = {}
-    async for event in bounded(_row_jobs(crawl, list(scopes.values())), crawl.concurrency):
-        if isinstance(event, Payload):
-            note(event, candidates)
+    listing = _Listing(crawl)
+    async for event in bounded(_row_jobs(listing, list(scopes.values())), crawl.concurrency):
         yield event
-    async for event in fetch_details(crawl, candidates):
+    kinds = {scope.public_id: scope.kind for scope in scopes.values() if scope.kind.is_v2}
+    async for event in fetch_details(crawl, listing.candidates, kinds):
         yield event
 
 
@@ -60,7 +88,7 @@ async def _tests(crawl: Crawl, scopes: dict[str, _Scope]) -> AsyncIterator[Event
         params = [("page_size", str(TESTS_PER_PAGE)), ("page_number", str(page))]
         try:
             reply = await crawl.client.get("/api/v1/synthetics/tests", params=params, kind="tests")
-            listed = _listed(reply, "tests", "Datadog's list of tests")
+            listed = objects(reply, "tests", "Datadog's list of tests")
         except HaltedError:
             raise
         except FetchError as error:
@@ -75,7 +103,7 @@ async def _tests(crawl: Crawl, scopes: dict[str, _Scope]) -> AsyncIterator[Event
                 continue
             seen.add(public_id)
             yield Payload("tests", public_id, test, reply, event_at=reply.fetched_at)
-            kind = KINDS.get(id_text(test.get("type")) or "")
+            kind = kind_of(test, v2_mode(crawl.settings))
             if kind is not None:
                 scopes[public_id] = _Scope(kind, public_id)
         if len(listed) < TESTS_PER_PAGE or not fresh:
@@ -83,6 +111,9 @@ async def _tests(crawl: Crawl, scopes: dict[str, _Scope]) -> AsyncIterator[Event
 
 
 def _known_scopes(crawl: Crawl, scopes: dict[str, _Scope]) -> None:
+    """Tests that v1 has listed before. Whose results v2 reads only the list of tests says: they wait for it."""
+    if v2_mode(crawl.settings) == "all":
+        return
     for kind in KINDS.values():
         for known in crawl.history.landed(kind.rows).values():
             if known.parent_id is not None and known.parent_id not in scopes:
@@ -92,32 +123,32 @@ def _known_scopes(crawl: Crawl, scopes: dict[str, _Scope]) -> None:
 # --------------------------------------------------------------------------------------------------------------- rows
 
 
-def _row_jobs(crawl: Crawl, scopes: Sequence[_Scope]) -> list[Callable[[], Awaitable[Sequence[Event]]]]:
+def _row_jobs(listing: _Listing, scopes: Sequence[_Scope]) -> list[Callable[[], Awaitable[Sequence[Event]]]]:
     """Windows of all tests in chunks, oldest chunk first; then open rows that are older than their test's window."""
-    streak = Streak()
-    missed = {known.entity_id for kind in KINDS.values() for known in crawl.history.due(kind.rows)}
+    crawl = listing.crawl
+    due = [known for kind in (*KINDS.values(), V2) for known in crawl.history.due(kind.rows)]
+    missed = {known.entity_id for known in due}
     jobs: list[tuple[bool, datetime, Callable[[], Awaitable[Sequence[Event]]]]] = []
     windows = {scope.public_id: _window(crawl, scope) for scope in scopes}
     for scope in scopes:
         from_at, to_at = windows[scope.public_id]
         while from_at < to_at:
             until = min(from_at + CHUNK, to_at)
-            job = partial(_list_rows, crawl, scope, streak, from_at, until)
+            job = partial(_list_rows, listing, scope, from_at, until)
             jobs.append((scope.public_id in missed, from_at, job))
             from_at = until
     again: dict[str, set[datetime]] = {}
     by_id = {scope.public_id: scope for scope in scopes}
-    for kind in KINDS.values():
-        for known in crawl.history.due(kind.rows):
-            owner = by_id.get(known.parent_id or "")
-            if owner is None or known.event_at is None or crawl.history.is_closed(kind.rows, known.entity_id):
-                continue
-            if known.event_at < windows[owner.public_id][0]:
-                again.setdefault(owner.public_id, set()).add(known.event_at.replace(microsecond=0))
+    for known in due:
+        owner = by_id.get(known.parent_id or "")
+        if owner is None or known.event_at is None or crawl.history.is_closed(known.endpoint, known.entity_id):
+            continue
+        if known.event_at < windows[owner.public_id][0]:
+            again.setdefault(owner.public_id, set()).add(known.event_at.replace(microsecond=0))
     ordered = [job for _, _, job in sorted(jobs, key=lambda item: item[:2])]
     for public_id, instants in again.items():
         ordered.extend(
-            partial(_list_rows, crawl, by_id[public_id], streak, instant, instant + timedelta(seconds=1), covers=False)
+            partial(_list_rows, listing, by_id[public_id], instant, instant + timedelta(seconds=1), covers=False)
             for instant in sorted(instants)
         )
     return ordered
@@ -128,43 +159,44 @@ def _window(crawl: Crawl, scope: _Scope) -> tuple[datetime, datetime]:
     return max(from_at, crawl.now - FLOOR), to_at
 
 
-async def _list_rows(
-    crawl: Crawl, scope: _Scope, streak: Streak, from_at: datetime, to_at: datetime, *, covers: bool = True
-) -> Sequence[Event]:
+async def _list_rows(listing: _Listing, scope: _Scope, from_at: datetime, to_at: datetime, *, covers: bool = True) -> Sequence[Event]:
     """One chunk of one test's rows, backwards through the pages; Covered at the end, Missed instead when it fails."""
-    if scope.has_failed or streak.is_down:
+    if scope.has_failed or listing.streak.is_down:
         return []
     events: list[Event] = []
     try:
-        await _page_back(crawl, scope, from_at, to_at, events)
+        if scope.kind.is_v2:
+            await page_back_v2(listing.crawl.client, scope.kind, scope.public_id, (from_at, to_at), partial(listing.take, scope), events)
+        else:
+            await _page_back(listing, scope, from_at, to_at, events)
     except HaltedError:
         raise
     except FetchError as error:
-        streak.add(error)
+        listing.streak.add(error)
         is_first, scope.has_failed = not scope.has_failed, True  # chunks of one test run side by side: it is told once
         return [*events, Missed(scope.kind.rows, scope.public_id, error)] if is_first else events
-    streak.add(None)
+    listing.streak.add(None)
     if covers:
         events.append(Covered(scope.kind.rows, scope.public_id, from_at, to_at))
     return events
 
 
-async def _page_back(crawl: Crawl, scope: _Scope, from_at: datetime, to_at: datetime, events: list[Event]) -> None:
+async def _page_back(listing: _Listing, scope: _Scope, from_at: datetime, to_at: datetime, events: list[Event]) -> None:
     """Append the rows of [from_at, to_at] that this crawl has not seen yet.
 
     The next page ends at the oldest row's second, rounded up: `last_timestamp_fetched` is that second rounded down, and
     the server's own rounding of `to_ts` is not known, so the overlap is read twice and known ids are passed over.
     """
-    from_ms, to_ms = _epoch_ms(from_at), _epoch_ms(to_at)
+    from_ms, to_ms = epoch_ms(from_at), epoch_ms(to_at)
     end_ms = to_ms
     read: set[str] = set()
     for _ in range(MAX_PAGES):
-        reply = await crawl.client.get(
+        reply = await listing.crawl.client.get(
             scope.kind.path.format(scope.public_id),
             params=[("from_ts", str(from_ms)), ("to_ts", str(end_ms))],
             kind=scope.kind.rows,
         )
-        rows = _listed(reply, "results", f"Datadog's results of test {scope.public_id}")
+        rows = objects(reply, "results", f"Datadog's results of test {scope.public_id}")
         is_new = False
         oldest_ms = math.inf
         for row in rows:
@@ -179,10 +211,8 @@ async def _page_back(crawl: Crawl, scope: _Scope, from_at: datetime, to_at: date
                 continue
             read.add(result_id)
             is_new = True
-            if result_id in scope.seen or not (check_ms is None or from_ms <= check_ms <= to_ms):
-                continue
-            scope.seen.add(result_id)
-            events.append(Payload(scope.kind.rows, result_id, row, reply, parent_id=scope.public_id, event_at=from_ms_epoch(check_ms)))
+            if check_ms is None or from_ms <= check_ms <= to_ms:
+                events += listing.take(scope, result_id, row, reply, from_ms_epoch(check_ms))
         is_full = len(rows) >= PAGE_ROWS
         if is_full and (not is_new or math.isinf(oldest_ms)):
             raise DeferredError(f"Datadog test {scope.public_id}: more than {PAGE_ROWS} results in one second cannot be paged.")
@@ -192,15 +222,3 @@ async def _page_back(crawl: Crawl, scope: _Scope, from_at: datetime, to_at: date
             return
         end_ms = min(end_ms, math.ceil(oldest_ms / 1000) * 1000)
     raise DeferredError(f"Datadog test {scope.public_id}: the list of results does not end after {MAX_PAGES} pages.")
-
-
-def _listed(reply: Reply, name: str, what: str) -> list[dict[str, Any]]:
-    document = reply.document
-    items = document.get(name) if isinstance(document, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise refusal(reply, f"{what}: the answer holds no list `{name}` of objects.")
-    return items
-
-
-def _epoch_ms(instant: datetime) -> int:
-    return math.floor(instant.timestamp() * 1000)

@@ -17,7 +17,6 @@ from pipelines.providers.datadog.common import (
     result_sightings,
     results,
     said,
-    whole,
 )
 from pipelines.providers.datadog.configuration import with_configuration
 from pipelines.providers.datadog.leaves import ASSERTION_RESULT, certificate_time
@@ -31,6 +30,7 @@ from pipelines.transform.expressions import (
     phase_rows,
     plain,
     quoted,
+    whole,
 )
 
 
@@ -274,6 +274,7 @@ def _exchanges(base: pl.DataFrame) -> pl.DataFrame:
     return base.select(
         "entity_id",
         "result_key",
+        "step_index",
         pl.lit(0, dtype=pl.Int64).alias("exchange_index"),
         **columns,
     ).filter(pl.any_horizontal(pl.col(list(columns)).is_not_null()))

@@ -18,11 +18,10 @@ from pipelines.providers.datadog.common import (
     results,
     said,
     unless_whole,
-    whole,
 )
 from pipelines.providers.datadog.configuration import with_configuration
 from pipelines.providers.datadog.leaves import STEP_DEPTH
-from pipelines.transform.expressions import explode_indexed, json_list, json_object, non_negative, plain, quoted
+from pipelines.transform.expressions import explode_indexed, json_list, json_object, non_negative, plain, quoted, whole
 
 _PATH = [f"place_{level}" for level in range(STEP_DEPTH)]
 _STEP_KEYS = {

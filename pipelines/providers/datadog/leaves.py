@@ -27,7 +27,7 @@ from pipelines.schemas.leaves import (
     enum,
 )
 from pipelines.transform.expressions import from_iso
-from pipelines.transform.leaves import DURATION, EPOCH_MS
+from pipelines.transform.leaves import DURATION, EPOCH_MS, WHOLE
 
 
 def certificate_time(text: pl.Expr) -> pl.Expr:
@@ -229,8 +229,8 @@ API_RESULT: dict[str, Tree] = {
 DEVICE: dict[str, Tree] = {
     "id": TEXT,
     "name": TEXT,
-    "height": RAW,
-    "width": RAW,
+    "height": WHOLE,
+    "width": WHOLE,
     "isMobile": RAW,
     # recorded
     "browser": TEXT,
@@ -246,9 +246,9 @@ BROWSER_ROW: dict[str, Tree] = {
         "device": DEVICE,
         "deviceId": TEXT,  # recorded
         "duration": DURATION,
-        "errorCount": RAW,
-        "stepCountCompleted": RAW,
-        "stepCountTotal": RAW,
+        "errorCount": WHOLE,
+        "stepCountCompleted": WHOLE,
+        "stepCountTotal": WHOLE,
         "timings": FREE,  # recorded, always null
     },
 }

@@ -19,6 +19,7 @@ from pipelines.transform.expressions import (
     quoted,
     result_key,
     run_key,
+    whole,
 )
 
 NAME = "docketqa"
@@ -162,7 +163,7 @@ def _results(tries: pl.DataFrame) -> pl.DataFrame:
         blueprint.field("title").alias("test_name"),
         blueprint.field("type").str.to_lowercase().alias("test_type"),
         pl.coalesce(blueprint.field("device_name"), blueprint.field("device_type")).alias("device"),
-        *[_whole(blueprint.field(name)).alias(name) for name in ("viewport_width", "viewport_height")],
+        *[whole(blueprint.field(name)).alias(name) for name in ("viewport_width", "viewport_height")],
         "status",
         "outcome",
         "outcome_rank",
@@ -184,10 +185,6 @@ def _action_caches(steps: pl.Expr) -> pl.Expr:
     cached = json_object({"step_number": step.field("step_number"), "action_cache": step.field("action_cache")})
     caches = steps.list.eval(pl.when(step.field("action_cache").is_not_null()).then(cached)).list.drop_nulls()
     return pl.when(caches.list.len() > 0).then(json_list(caches))
-
-
-def _whole(number: pl.Expr) -> pl.Expr:
-    return plain(number).cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
 
 
 def _groups_of(opened: pl.DataFrame) -> pl.DataFrame:

@@ -124,15 +124,14 @@ def _exchanges(actions: pl.DataFrame) -> pl.DataFrame:
         "entity_id",
         "result_key",
         _numbered().alias("exchange_index"),
+        "step_index",
         "method",
         "url",
         response.field("status_code").cast(pl.Int64, strict=False).alias("status_code"),
         "request_headers",
         response.field("headers").alias("response_headers"),
         plain(response.field("body")).alias("response_body"),
-        json_object(
-            {"step_number": quoted(pl.col("step_number")), "step_index": pl.col("step_index"), "action_index": pl.col("action_index")}
-        ).alias("attributes"),
+        json_object({"step_number": quoted(pl.col("step_number")), "action_index": pl.col("action_index")}).alias("attributes"),
     )
 
 

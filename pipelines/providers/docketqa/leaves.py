@@ -20,7 +20,7 @@ from pipelines.schemas.leaves import (
     Tree,
     enum,
 )
-from pipelines.transform.leaves import DURATION, INSTANT
+from pipelines.transform.leaves import DURATION, INSTANT, WHOLE
 
 STATUS = enum("running", "passed", "failed", "stopped")
 
@@ -64,8 +64,8 @@ BLUEPRINT: dict[str, Tree] = {
     "starting_url": SCRUBBED,
     "starting_prompt": RAW_SCRUBBED,
     "browser_zoom": RAW,
-    "viewport_width": RAW,
-    "viewport_height": RAW,
+    "viewport_width": WHOLE,
+    "viewport_height": WHOLE,
     "variables": [{"key": RAW, "type": RAW, "value": MASKED, "randomConfig": FREE}],
     "credentials": {"username": RAW, "password": MASKED, "otp_secret": MASKED},
     "num_retries": RAW,

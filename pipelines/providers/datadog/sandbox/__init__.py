@@ -1,7 +1,7 @@
-"""The Datadog Synthetics API (v1, reads only) of the sandbox: routes, authentication, paging, errors, rate limits.
+"""The Datadog Synthetics API (reads of v1, results of v2) of the sandbox: routes, authentication, paging, errors, rate limits.
 
-What the tests are: `specs`, `http_tests`, `network_tests`, `browser_tests`; when they ran: `history`; what answers look
-like: `api_results`, `browser_results`. Facts come from the document "Get an API test result" (v1), the v1 OpenAPI and
+What the tests are: `specs`, `http_tests`, `network_tests`, `browser_tests`, `v2_tests`; when they ran: `history`; what answers
+look like: `api_results`, `browser_results`, `v2_results`. Facts come from the document "Get an API test result" (v1), the v1 OpenAPI and
 recordings of 2019-2026 in the vendor's public clients; error bodies are recorded ones.
 """
 
@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipelines.providers.datadog.sandbox import api_results, browser_results
+from pipelines.providers.datadog.sandbox import api_results, browser_results, v2_results
 from pipelines.providers.datadog.sandbox.history import DAY_MS, History, SpecHistory, Try
 from pipelines.providers.datadog.sandbox.limits import LIMITS, RateLimiter
 from pipelines.providers.datadog.sandbox.planted import PLANTED_SECRETS
@@ -63,6 +63,12 @@ def app(
     def route(path: str, name: str, answer: Callable[[Request], Response]) -> Route:
         return Route(f"/api/v1/synthetics/tests{path}", _guarded(limiter, name, answer), methods=["GET"])
 
+    def route_v2(path: str, name: str, kinds: tuple[str, ...]) -> Route:
+        answer = api.v2_result(kinds) if path.endswith("{result_id}") else api.v2_rows(kinds)
+        return Route(f"/api/v2/synthetics/tests{path}", _guarded(limiter, name, answer), methods=["GET"])
+
+    others = ("api", "mobile", "network")
+
     return Starlette(
         routes=[
             route("", "synthetics_list", api.tests),
@@ -73,6 +79,10 @@ def app(
             route("/{public_id}/results", "synthetics_results", api.api_rows),
             route("/{public_id}/results/{result_id}", "synthetics_result", api.api_result),
             route("/{public_id}", "synthetics_export", api.any_test),
+            route_v2("/browser/{public_id}/results", "synthetics_results", ("browser",)),
+            route_v2("/browser/{public_id}/results/{result_id}", "synthetics_result", ("browser",)),
+            route_v2("/{public_id}/results", "synthetics_results", others),
+            route_v2("/{public_id}/results/{result_id}", "synthetics_result", others),
         ]
     )
 
@@ -103,6 +113,7 @@ class _Api:
         self._history = History(world)
         self._rows: dict[str, bytes] = {}
         self._full: dict[str, bytes] = {}
+        self._v2: dict[str, bytes] = {}
 
     def tests(self, request: Request) -> Response:
         try:
@@ -135,15 +146,36 @@ class _Api:
     def browser_result(self, request: Request) -> Response:
         return self._result(request, "browser")
 
-    def _find(self, request: Request, kind: str | None) -> SpecHistory | Response:
+    def v2_rows(self, kinds: tuple[str, ...]) -> Callable[[Request], Response]:
+        """The answer to v2's list of results of tests of these types (newest first; the paging is assumed)."""
+
+        def answer(request: Request) -> Response:
+            found = self._find(request, *kinds)
+            if isinstance(found, Response):
+                return found
+            try:
+                from_ms, to_ms = self._bounds(request)
+            except _RefusedError as refused:
+                return _json({"errors": [str(refused)]}, 400)
+            tries = found.newest(from_ms, to_ms, frozenset(request.query_params.getlist("probe_dc")), v2_results.PAGE_ROWS)
+            rows = [v2_results.listed(self._world, item) for item in tries]
+            return _json({"data": rows, "included": [v2_results.definition(item) for item in tries[:1]]})
+
+        return answer
+
+    def v2_result(self, kinds: tuple[str, ...]) -> Callable[[Request], Response]:
+        """The answer to v2's full result of a test of these types."""
+        return lambda request: self._finished(request, kinds, self._v2, lambda item: v2_results.full(self._world, item))
+
+    def _find(self, request: Request, *kinds: str) -> SpecHistory | Response:
         public_id = request.path_params["public_id"]
         if not PUBLIC_ID.fullmatch(public_id):
             return _json(_MALFORMED_ID, 404)
         found = self._history.tests.get(public_id)
-        return _json(_NOT_FOUND, 404) if found is None or kind not in (None, found.spec.type) else found
+        return _json(_NOT_FOUND, 404) if found is None or (kinds and found.spec.type not in kinds) else found
 
     def _test(self, request: Request, kind: str | None) -> Response:
-        found = self._find(request, kind)
+        found = self._find(request, *([] if kind is None else [kind]))
         if isinstance(found, Response):
             return found
         definition = found.version_at(self._world.now_ms).definition
@@ -158,9 +190,7 @@ class _Api:
             return found
         now_ms = self._world.now_ms
         try:
-            # Which bound is inclusive was never recorded: both are here.
-            from_ms = max(_integer(request, "from_ts", 0), now_ms - FLOOR_MS)
-            to_ms = min(_integer(request, "to_ts", now_ms), now_ms)
+            from_ms, to_ms = self._bounds(request)
         except _RefusedError as refused:
             return _json({"errors": [str(refused)]}, 400)
         tries = found.newest(from_ms, to_ms, frozenset(request.query_params.getlist("probe_dc")), PAGE_ROWS)
@@ -172,8 +202,17 @@ class _Api:
             media_type="application/json",
         )
 
+    def _bounds(self, request: Request) -> tuple[int, int]:
+        """The asked window in epoch ms. Which bound is inclusive was never recorded: both are here."""
+        now_ms = self._world.now_ms
+        return max(_integer(request, "from_ts", 0), now_ms - FLOOR_MS), min(_integer(request, "to_ts", now_ms), now_ms)
+
     def _result(self, request: Request, kind: str) -> Response:
-        found = self._find(request, kind)
+        make = browser_results.full if kind == "browser" else api_results.full
+        return self._finished(request, (kind,), self._full, lambda item: make(self._world, item))
+
+    def _finished(self, request: Request, kinds: tuple[str, ...], made: dict[str, bytes], make: Callable[[Try], Any]) -> Response:
+        found = self._find(request, *kinds)
         if isinstance(found, Response):
             return found
         result_id = request.path_params["result_id"]
@@ -183,10 +222,9 @@ class _Api:
         # A fresh result is 404 until it has finished (datadog-ci retries on it); its body was not recorded.
         if item is None or item.finish_ms > self._world.now_ms:
             return _json(_NOT_FOUND, 404)
-        body = self._full.get(result_id)
+        body = made.get(result_id)
         if body is None:
-            make = browser_results.full if item.spec.type == "browser" else api_results.full
-            body = self._full[result_id] = _bytes(make(self._world, item))
+            body = made[result_id] = _bytes(make(item))
         return Response(body, media_type="application/json")
 
     def _row(self, item: Try) -> bytes:

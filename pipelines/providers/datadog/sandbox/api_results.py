@@ -56,6 +56,8 @@ GOOD: dict[str, Any] = {
     "grpcProto": '{"sku":"B-1","left":12}',
     "mcpServerCapabilities": ["tools", "resources", "prompts"],
     "mcpRespectsSpecification": True,
+    "jitter": 1.4,
+    "multiNetworkHop": 9,
 }
 BAD: dict[str, Any] = {
     "body": "error: upstream answered nothing",
@@ -75,6 +77,8 @@ BAD: dict[str, Any] = {
     "grpcMetadata": "us",
     "mcpServerCapabilities": ["tools"],
     "mcpRespectsSpecification": False,
+    "jitter": 38.5,
+    "multiNetworkHop": 27,
     "javascript": "AssertionError: expected 0 to be above 0",
 }
 

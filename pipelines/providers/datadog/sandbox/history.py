@@ -17,9 +17,10 @@ from pipelines.providers.datadog.sandbox.browser_tests import BROWSER_SPECS
 from pipelines.providers.datadog.sandbox.http_tests import HTTP_SPECS
 from pipelines.providers.datadog.sandbox.network_tests import NETWORK_SPECS
 from pipelines.providers.datadog.sandbox.specs import DAY_S, RECENT, Spec, Step, Version, versions
+from pipelines.providers.datadog.sandbox.v2_tests import V2_SPECS
 from pipelines.sandbox.world import World
 
-SPECS: tuple[Spec, ...] = (*HTTP_SPECS, *NETWORK_SPECS, *BROWSER_SPECS)
+SPECS: tuple[Spec, ...] = (*HTTP_SPECS, *NETWORK_SPECS, *BROWSER_SPECS, *V2_SPECS)
 
 # run_type values recorded: 0 on scheduled runs, 3 on triggered ones.
 SCHEDULED, TRIGGERED = 0, 3

@@ -44,5 +44,6 @@ RESPONSE_TOKEN = "plantedResponseToken29"
 SENT_AUTHORIZATION = "plantedSentAuthorization30"
 ERROR_PASSWORD = "plantedErrorPassw0rd31"
 BROWSER_VARIABLE = "plantedBrowserVariable32"
+APP_ARGUMENT = "plantedAppArgument33"
 
 PLANTED_SECRETS: tuple[str, ...] = tuple(value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, str))

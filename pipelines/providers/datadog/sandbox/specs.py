@@ -1,5 +1,5 @@
-"""What one made-up Synthetics test is: its definition and how its runs tend to end. The tests themselves: `api_tests`,
-`browser_tests`.
+"""What one made-up Synthetics test is: its definition and how its runs tend to end. The tests themselves: `http_tests`,
+`network_tests`, `browser_tests`, `v2_tests`.
 
 Shapes follow the v1 document and recorded `GET /synthetics/tests` answers (datadog-api-client-go cassettes,
 2020-2026): public ids are three groups of three lower-case alphanumerics without look-alikes, `tick_every` is
@@ -78,7 +78,7 @@ class Spec:
     config: Json
     locations: tuple[str, ...]
     tick_s: int
-    type: Literal["api", "browser"] = "api"
+    type: Literal["api", "browser", "mobile", "network"] = "api"
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     message: str = ""
