@@ -6,6 +6,7 @@ DDL, comments, `meta.columns`, validation and docs are rendered from here. Impor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import dataframely as dy
@@ -27,7 +28,7 @@ class Table:
         """`schema.table`, quoted where it must be."""
         return f"{self.schema_name}.{self.name}"
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, Any]:
         """Declared columns by name, in order."""
         return dict(self.model.columns())

@@ -8,6 +8,7 @@ from `Endpoint.places`. Nothing here knows a provider.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -28,11 +29,13 @@ from pipelines.providers.spec import Endpoint, Provider
 from pipelines.schemas import CORE
 from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree
 from pipelines.schemas.places import Places, Target
+from pipelines.transform.expressions import from_epoch_ms, from_iso
 from tests.support.house import House
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MAX_DOCUMENTS = 150
 KEY = b"c" * 32
+_SECRET = re.compile(r"s3cr3t-\d{5}-\d{5}")
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class Planter:
         if leaf.masking == "mask":
             return self._secret()
         kinds = {_sql(target) for target in targets}
-        if "TIMESTAMPTZ" in kinds:
+        if "TIMESTAMPTZ" in kinds or leaf.read in (from_iso, from_epoch_ms):
             instant = NOW - timedelta(days=2) + timedelta(milliseconds=1013 * number)
             return round(instant.timestamp() * 1000) if leaf.type == "DOUBLE" else instant.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         if "BOOLEAN" in kinds or leaf.type == "BOOLEAN":
@@ -304,8 +307,8 @@ def _leaks(secrets: list[str], home: Path) -> list[str]:
         for schema, name in connection.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall():
             texts.append(str(connection.execute(f"SELECT * FROM {schema}.{name}").fetchall()))
         connection.close()
-    everything = "\n".join(texts)
-    return [secret for secret in secrets if secret in everything]
+    written = {match for text in texts for match in _SECRET.findall(text)}
+    return [secret for secret in secrets if secret in written]
 
 
 def cover_all(providers: Mapping[str, Provider], only: tuple[str, ...] = ()) -> list[Found]:

@@ -17,7 +17,9 @@ from pipelines.transform.expressions import (
     inner,
     json_list,
     json_object,
+    members,
     outcome,
+    plain,
     quoted,
     result_key,
     whole,
@@ -225,12 +227,8 @@ def result_sightings(base: pl.DataFrame, test_type: str) -> pl.DataFrame:
 
 def key_list(bucket_key: pl.Expr) -> pl.Expr:
     """The file keys in a bucket-key leaf: none for a boolean, one for a text, all of a list."""
-    return (
-        pl.when(bucket_key.str.starts_with('"'))
-        .then(pl.concat_list(bucket_key.str.json_path_match("$")))
-        .when(bucket_key.str.starts_with("["))
-        .then(bucket_key.str.extract_all(r'"(?:[^"\\]|\\.)*"').list.eval(pl.element().str.json_path_match("$")))
-    )
+    texts = pl.when(bucket_key.str.contains(r'^["\[]')).then(bucket_key)
+    return members(texts).list.eval(plain(pl.element().struct.field("value")))
 
 
 def key_flag(bucket_key: pl.Expr) -> pl.Expr:

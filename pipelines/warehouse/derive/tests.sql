@@ -56,7 +56,7 @@ SELECT r.result_key,
     coalesce(arg_max(t.test_type, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at),
              arg_min(t.test_type, t.valid_from_at)) AS test_type
 FROM core.results r
-JOIN core.tests t ON t.provider = r.provider AND t.test_id = r.test_id
+LEFT JOIN core.tests t ON t.provider = r.provider AND t.test_id = r.test_id
 WHERE r.result_key IN (FROM touched_results) OR (r.provider, r.test_id) IN (FROM changed_tests)
 GROUP BY r.result_key;
 
@@ -65,10 +65,10 @@ FROM ran_as v WHERE r.result_key = v.result_key AND r.test_valid_from_at IS DIST
 
 UPDATE core.results r SET test_name = v.name
 FROM ran_as v
-WHERE r.result_key = v.result_key AND v.name IS NOT NULL AND r.test_name IS DISTINCT FROM v.name
+WHERE r.result_key = v.result_key AND r.test_name IS DISTINCT FROM v.name
   AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_name IS NOT NULL);
 
 UPDATE core.results r SET test_type = v.test_type
 FROM ran_as v
-WHERE r.result_key = v.result_key AND v.test_type IS NOT NULL AND r.test_type IS DISTINCT FROM v.test_type
+WHERE r.result_key = v.result_key AND r.test_type IS DISTINCT FROM v.test_type
   AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_type IS NOT NULL);
