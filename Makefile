@@ -52,8 +52,9 @@ format: $(STAMP)  ## let ruff format and fix what it safely can
 docs: $(STAMP)  ## render what is rendered in docs/ (the dictionary) anew
 	@$(BIN)/python -m docs.render
 
-coverage: $(STAMP)  ## look for every documented leaf in its place and write docs/coverage.md (minutes)
+coverage: $(STAMP)  ## every documented leaf in its place, every mutation tried: docs/coverage.md, docs/conformance.md (minutes)
 	@$(BIN)/python -m tests.support.coverage
+	@$(BIN)/python -m tests.conformance.report
 
 faults: $(STAMP)  ## run the fault matrix and write docs/faults.md (minutes)
 	@$(BIN)/python -m tests.faults.matrix
