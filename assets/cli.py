@@ -41,6 +41,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def main() -> None:
     """The console entry."""
+    os.umask(0o077)  # what Dagster and DuckDB write by themselves is private, too; the published file has the mode of its setting
 
     def terminated(number: int, frame: "FrameType | None") -> None:
         raise SystemExit(128 + number)

@@ -1,13 +1,21 @@
-"""What the command line shows: tables, JSON, CSV on stdout; progress and remarks on stderr. No work is done here."""
+"""What the command line shows: tables, JSON, CSV on stdout; progress and remarks on stderr. No work is done here.
+
+What data holds is shown and never obeyed: no control character reaches a terminal, no formula a spreadsheet.
+"""
 
 import csv
-import io
 import json
+import re
 import sys
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Protocol
+
+FORMULA = re.compile(r"[\s\0-\x20'\u200b-\u200f\ufeff]*[=+@\uff0b\uff0d\uff1d\uff20-]|[\t\r\n\0]")
+"""How a text begins that a spreadsheet may run: sign, full-width sign, control character; blanks before a sign are skipped there."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf")
 
 
 def say(line: str) -> None:
@@ -18,21 +26,22 @@ def say(line: str) -> None:
 
 def out(text: str) -> None:
     """A line of the result, on stdout."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write("\n".join(map(_printable, text.split("\n"))) + "\n")
 
 
 def out_json(value: Any) -> None:
     """Exactly one object."""
-    out(json.dumps(value, ensure_ascii=False, allow_nan=False, default=lambda other: other.isoformat()))
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False, default=lambda other: other.isoformat()) + "\n")
 
 
 def out_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """CSV with a header; NULL is empty, lists and objects are JSON text."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_flat(value) for value in row] for row in rows)
-    sys.stdout.write(text.getvalue())
+    """CSV with a header; NULL is empty, lists and objects are JSON text. A text that a spreadsheet may run begins with an apostrophe."""
+    lines: list[str] = []
+    # the writer quotes what holds a line's end, and only that: with \r\n here a lone \r is quoted, too
+    writer = csv.writer(SimpleNamespace(write=lambda line: lines.append(line[:-2] + "\n")), lineterminator="\r\n")
+    writer.writerow(map(_harmless, columns))
+    writer.writerows([_harmless(_flat(value)) for value in row] for row in rows)
+    sys.stdout.write("".join(lines))
 
 
 def out_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -50,13 +59,14 @@ def out_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
         table = Table()
         for name, right in zip(columns, is_number, strict=True):
-            table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+            table.add_column(Text(_printable(name)), justify="right" if right else "left", overflow="fold")
         for row in cells:
             table.add_row(*(Text(cell) for cell in row))
         Console().print(table)
         return
-    widths = [max(len(name), *(len(row[index]) for row in cells)) if cells else len(name) for index, name in enumerate(columns)]
-    for line in (list(columns), *cells):
+    names = [_printable(name) for name in columns]
+    widths = [max(len(name), *(len(row[index]) for row in cells)) if cells else len(name) for index, name in enumerate(names)]
+    for line in (names, *cells):
         padded = (cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, is_number, strict=True))
         out("  ".join(padded).rstrip())
 
@@ -151,6 +161,14 @@ def _flat(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
 
 
+def _harmless(value: Any) -> Any:
+    return "'" + value if isinstance(value, str) and FORMULA.match(value) and not NUMBER.fullmatch(value) else value
+
+
 def _printable(text: str) -> str:
-    """Control characters of data as spaces: they could move the cursor or colour the terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+    """Control characters of data made visible: they could move the cursor, colour the terminal, turn the line or fake another one."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or unicodedata.category(char) == "Zs" else char.encode("unicode_escape").decode() for char in text
+    )

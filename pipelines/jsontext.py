@@ -67,14 +67,13 @@ def dump(value: Any) -> str:
 
 
 def as_number(value: Any) -> float | None:
-    """The float of a parsed number, None for anything else."""
+    """The float of a parsed number, None for anything else and for what is too large for one."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int):
-        return float(value)
-    if isinstance(value, simplejson.RawJSON):
-        return float(value.encoded_json)
-    return None
+    try:
+        return float(value.encoded_json) if isinstance(value, simplejson.RawJSON) else float(value) if isinstance(value, int) else None
+    except OverflowError:
+        return None
 
 
 def as_instant(value: Any) -> datetime | None:

@@ -171,7 +171,7 @@ def check_url(name: str, url: str) -> None:
 
 
 def _file(text: str) -> Path:
-    """A file as an absolute path. A link in its place is not resolved: the file takes the link's place, what it points at stays as it is."""
+    """A file as an absolute path. A link in its place is not resolved: the file takes the link's place, what it points at stays."""
     path = Path(text).expanduser()
     return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
 

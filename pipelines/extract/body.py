@@ -69,7 +69,7 @@ async def read(response: httpx.Response, limits: Limits) -> bytes:
 
 
 def document(body: bytes) -> tuple[Any, tuple[str, ...]]:
-    """The JSON object or list that the body is, and what the parser repaired.
+    """The JSON object or list that the body is, and what the parser repaired. No API has an answer that is an empty object.
 
     Raises UnusableBodyError; its text never holds any of the body.
     """
@@ -81,8 +81,8 @@ def document(body: bytes) -> tuple[Any, tuple[str, ...]]:
         raise UnusableBodyError(str(error)) from None
     if not isinstance(value, (dict, list)):
         raise UnusableBodyError("the body is neither a JSON object nor a list")
-    if isinstance(value, dict) and set(value) == {"errors"}:
-        raise UnusableBodyError("the body holds nothing but errors")
+    if isinstance(value, dict) and set(value) <= {"errors"}:
+        raise UnusableBodyError("the body holds nothing but errors" if value else "the body is an empty object")
     return value, repairs
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 Transport = httpx.AsyncBaseTransport
 """What replaces the network in tests; other rooms do not import httpx."""
+
+_SKEW_S = 60.0  # a Date has whole seconds, and an answer is on its way for some
 
 # At INFO and DEBUG these write every URL and header.
 _HTTPCORE = ("connection", "http11", "http2", "proxy", "socks")
@@ -76,8 +79,11 @@ class _Again:
 class HttpClient:
     """A provider's HTTP API within one event loop (`pipelines.providers.spec.Client`); an async context manager.
 
-    `requests` counts what was sent, retries too. Requests go to the base URL's host only: redirects are not followed,
-    no proxy or netrc is taken from the environment. Raises SettingsError when base URL or a credential cannot be used.
+    `requests` counts what was sent, retries too. `ahead_s` is how far this machine's clock is ahead of the server's, negative when
+    it is behind, 0 as long as they agree within a minute or the server does not say.
+
+    Requests go to the base URL's host only: redirects are not followed, no proxy or netrc is taken from the environment. Raises
+    SettingsError when base URL or a credential cannot be used.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.requests = 0
+        self.ahead_s = 0.0
         self._provider = provider
         self._clock = clock
         self._rng = rng
@@ -103,8 +110,11 @@ class HttpClient:
         self._slots = asyncio.Semaphore(provider.rate_limit.concurrency)
         self._http: httpx.AsyncClient | None = None
         self._has_succeeded = False
+        self._ends_at = math.inf
+        self._least_ahead_s = math.inf
 
     async def __aenter__(self) -> Self:
+        self._ends_at = self._clock.monotonic() + self._limits.run_s
         for name in _TALKATIVE:
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.level, logging.WARNING))
@@ -144,7 +154,7 @@ class HttpClient:
 
         Raises HaltedError (401; 403 before anything succeeded; an untrusted certificate), RejectedError (403 later,
         with rule `forbidden`; other 4xx; redirects), GoneError (404, 410), RefusedError (no usable document) and
-        DeferredError (tries used up, or asked to wait longer than the limit).
+        DeferredError (tries used up, asked to wait longer than the limit, or the time for this sync is over).
         """
         target = self._origin.target(path, params, secret_params)
         url = _address(target.url, self._origin.host)
@@ -172,7 +182,7 @@ class HttpClient:
             if tried < self._limits.tries:
                 _log.info("%s: %s, try %d, next in %.1f s", target.where, last.reason, tried, wait_s)
                 if last.status != 429:  # that one waits with all others of its kind
-                    await self._clock.sleep(wait_s)
+                    await self._sleep(target, wait_s)
         raise DeferredError(
             f"{target.where}: given up after {self._limits.tries} tries, the last one ended with {last.reason}",
             status=last.status,
@@ -180,7 +190,9 @@ class HttpClient:
 
     async def _try(self, target: Target, url: httpx.URL, kind: str) -> Reply | FetchError | _Again:
         """Send once, as soon as the rate limit allows."""
+        wait_s = 0.0
         while True:
+            await self._sleep(target, wait_s)
             async with self._slots:  # not held while waiting: other kinds may go on
                 wait_s = self._limiter.reserve(kind)
                 if wait_s <= 0:
@@ -192,7 +204,13 @@ class HttpClient:
                     return self._verdict(target, answer)
             if wait_s > self._limits.wait_s:
                 return self._deferred_for(target, wait_s, None)
-            await self._clock.sleep(wait_s)
+
+    async def _sleep(self, target: Target, seconds: float) -> None:
+        """Wait, unless the time for this sync would be over then. Raises DeferredError."""
+        if self._clock.monotonic() + seconds >= self._ends_at:
+            raise DeferredError(f"{target.where}: the {self._limits.run_s / 60:.0f} minutes for one sync are over: the next one goes on")
+        if seconds > 0:
+            await self._clock.sleep(seconds)
 
     async def _exchange(self, url: httpx.URL) -> _Answer:
         """One request and its whole answer within the total deadline; never raises what httpx raises."""
@@ -206,18 +224,29 @@ class HttpClient:
                 async with self._http.stream("GET", url) as response:
                     status = response.status_code
                     headers = self._harmless(response.headers)
+                    self._compare_clocks(headers)
                     if response.is_success:
                         return _Answer(status, headers, await body.read(response, self._limits))
                     return _Answer(status, headers, redirected_to=response.headers.get("location", ""))
         except TimeoutError:
             return _Answer(status, headers, fault=f"no whole answer within {self._limits.total_s:g} s")
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.InvalidURL) as error:  # the latter for a Location that is read though not followed
             return _Answer(status, headers, fault=type(error).__name__, untrusted=retry.certificate_fault(error))
         except body.DamagedBodyError as error:
             return _Answer(status, headers, fault=str(error))
         except (body.UnusableBodyError, body.OversizedBodyError) as error:
             size = error.body_bytes if isinstance(error, body.OversizedBodyError) else 0
             return _Answer(status, headers, fault=str(error), unread_bytes=size)
+
+    def _compare_clocks(self, headers: Mapping[str, str]) -> None:
+        ahead_s = retry.ahead_s(headers, self._clock.now())
+        if ahead_s is None or ahead_s >= self._least_ahead_s:
+            return
+        self._least_ahead_s = ahead_s
+        was_told, self.ahead_s = self.ahead_s != 0, ahead_s if abs(ahead_s) > _SKEW_S else 0.0
+        if self.ahead_s and not was_told:
+            side = "ahead of" if ahead_s > 0 else "behind"
+            _log.warning("%s: the clock of this machine is %.0f s %s the server's", self._provider.name, abs(ahead_s), side)
 
     def _verdict(self, target: Target, answer: _Answer) -> Reply | FetchError | _Again:
         """What an answer means: a document, an error for good, or another try."""
@@ -245,8 +274,8 @@ class HttpClient:
         return rejected
 
     def _reply(self, target: Target, answer: _Answer, status: int) -> Reply | _Again:
-        try:
-            document, repairs = body.document(answer.content)
+        try:  # 204 says that there are no rows: where a list is expected that is an answer, elsewhere it is none
+            document, repairs = ([], ()) if status == 204 else body.document(answer.content)
         except body.UnusableBodyError as error:
             reason = str(error)
             return _Again(reason, status, refusal=self._refused(target, answer, reason, len(answer.content)))

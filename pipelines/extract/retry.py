@@ -44,6 +44,12 @@ def reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
     return None if value is None else _clamped(value)
 
 
+def ahead_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that this machine's clock is ahead of the server's Date; None without one. A cached answer makes it look further ahead."""
+    date = _http_date(headers.get("date", ""))
+    return None if date is None else (now - date).total_seconds()
+
+
 def number(text: str) -> float | None:
     """The number that the text is, or None."""
     text = text.strip()

@@ -20,9 +20,6 @@ def check_folders(settings: Settings) -> None:
     for name in ("RESULTHOUSE_WAREHOUSE", "RESULTHOUSE_REPORT"):
         if "://" in settings.values[name]:
             raise SettingsError(f"{name} is a URL: only a file is supported in this version.")
-    for name, path in (("RESULTHOUSE_WAREHOUSE", settings.warehouse), ("RESULTHOUSE_REPORT", settings.report)):
-        if path.is_dir():
-            raise SettingsError(f"{name} is a folder, a file is expected: {path}")
     lake = Lake(settings.lake).root
     for name, folder in (
         ("RESULTHOUSE_HOME", settings.home),
@@ -35,6 +32,9 @@ def check_folders(settings: Settings) -> None:
         for folder in (parent / part for part in parts):
             if folder.exists() or folder.is_symlink():
                 _check(name, folder)
+    for name, path in (("RESULTHOUSE_WAREHOUSE", settings.warehouse), ("RESULTHOUSE_REPORT", settings.report)):
+        if path.is_dir():
+            raise SettingsError(f"{name} is a folder, a file is expected: {path}")
     if _is_foreign(settings.warehouse):
         raise SettingsError(f"RESULTHOUSE_WAREHOUSE is a file of another kind, which would be replaced: {settings.warehouse}")
 

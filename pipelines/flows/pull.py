@@ -76,13 +76,14 @@ async def pull(
     values = settings.provider_settings(provider)
     lake.check_account(provider.name, _host(provider, values), " ".join(values.get(name, "") for name in provider.account))
     started_at = clock.now()
+    own = [values[setting.name] for setting in provider.settings if setting.secret and setting.name in values]
     report = PullReport(provider.name)
     with _provider_lock(settings, provider):
         history = read_history(lake, provider, started_at, settings.review, private.get)
         if _give_up(provider, lake, history, started_at, sync_id):
             history = read_history(lake, provider, started_at, settings.review, private.get)
-        landing = _Landing(provider, lake, history, Redactor(private.mask_key()), sync_id, clock, report)
         async with HttpClient(provider, values, clock=clock, rng=rng, transport=transport) as client:
+            landing = _Landing(provider, lake, history, Redactor(private.mask_key(), own), sync_id, clock, report, client)
             crawl = Crawl(
                 client=client,
                 history=history,
@@ -136,8 +137,9 @@ class _Landing:
         sync_id: str,
         clock: Clock,
         report: PullReport,
+        client: HttpClient,
     ) -> None:
-        self.provider, self.lake, self.history, self.redactor = provider, lake, history, redactor
+        self.provider, self.lake, self.history, self.redactor, self.client = provider, lake, history, redactor, client
         self.sync_id, self.clock, self.report = sync_id, clock, report
         self._flushed_at = clock.monotonic()
         self._endpoints: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in provider.endpoints}
@@ -186,9 +188,12 @@ class _Landing:
                 self._names.setdefault(endpoint, []).extend(names)
         self._rows, self._bytes, self._flushed_at = {}, 0, self.clock.monotonic()
         windows: dict[str, list[Window]] = {}
+        latest = self.history.now - timedelta(seconds=max(0.0, self.client.ahead_s))  # by the provider's clock: what it has lived so far
         for covered in self._covered:
             files = tuple(sorted(self._names.get(covered.endpoint, ())))
-            windows.setdefault(covered.endpoint, []).append(Window(covered.scope, covered.from_at, covered.to_at, files))
+            if covered.from_at <= latest:
+                window = Window(covered.scope, covered.from_at, min(covered.to_at, latest), files)
+                windows.setdefault(covered.endpoint, []).append(window)
         for endpoint, each in windows.items():
             self.lake.write_windows(self.provider.name, endpoint, each, self.sync_id)
         self._covered = []
@@ -202,7 +207,7 @@ class _Landing:
     def _payload(self, event: Payload) -> None:
         endpoint = self._endpoints[event.endpoint]
         document = self.redactor.redact(event.document, endpoint.tree)
-        text = dump(document)
+        text = self.redactor.without_own(dump(document))
         sha = payload_sha256(text)
         place = (event.endpoint, event.entity_id)
         state = endpoint.state(document)

@@ -14,6 +14,7 @@ import polars as pl
 from pipelines.clock import Clock
 from pipelines.errors import WarehouseError
 from pipelines.flows.load import LoadReport, load_new
+from pipelines.lake import files
 from pipelines.lake.history import read_history
 from pipelines.lake.store import Lake
 from pipelines.providers.spec import Provider
@@ -90,6 +91,7 @@ def column_sources(providers: Mapping[str, Provider]) -> Sources:
 
 
 def _open(work: Path, lake: Lake) -> Connection:
+    files.refuse_link(work)
     if work.exists():
         try:
             connection = open_work(work)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from pipelines.clock import Clock
+from pipelines.lake import files
 from pipelines.report.build import build_report
 from pipelines.settings import Settings
 from pipelines.warehouse.connect import open_published, rows
@@ -17,12 +16,5 @@ def write_report(settings: Settings, clock: Clock) -> int:
         page = build_report(lambda sql: rows(connection, sql), clock.now()).encode()
     finally:
         connection.close()
-    settings.report.parent.mkdir(parents=True, exist_ok=True)
-    temporary = settings.report.with_name(f".{settings.report.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(page)
-        temporary.chmod(0o600)
-        temporary.replace(settings.report)
-    finally:
-        temporary.unlink(missing_ok=True)
+    files.write_bytes(settings.report, page)
     return len(page)

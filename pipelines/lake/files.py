@@ -6,6 +6,7 @@ file that no reader looks at. Folders and columns are the matter of `store`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 from pipelines.errors import LakeError
 
 TEMPORARY_PREFIX = ".tmp-"
+DAMAGED_SUFFIX = ".damaged"
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*-(?P<hash>[0-9a-f]{16})\.parquet")
 _SYNC_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -62,14 +64,23 @@ def write_bytes(path: Path, data: bytes | memoryview, *, is_once: bool = False) 
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents, each 0700, whatever the umask."""
+    """Make a folder and its missing parents, each 0700, whatever the umask. Raises LakeError for a symbolic link on the way to it."""
     missing = []
     while not folder.is_dir():
+        if folder.is_symlink():
+            break
         missing.append(folder)
         folder = folder.parent
+    refuse_link(folder)
     for each in reversed(missing):
         each.mkdir(mode=FOLDER_MODE, exist_ok=True)
         _sync_folder(each.parent)
+
+
+def refuse_link(path: Path) -> None:
+    """Raises LakeError when the path, or a folder on the way to it, is a symbolic link: nothing is read or written where one leads."""
+    if os.path.realpath(path) != os.path.abspath(path):  # noqa: PTH100 - Path.absolute leaves `..` in
+        raise LakeError(f"{path} is a symbolic link, or behind one: what lies in the data folder is not followed out of it")
 
 
 def is_ours(path: Path) -> bool:
@@ -105,7 +116,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def find(folder: Path) -> Iterator[Path]:
-    """Every Parquet file below a folder, sorted by path; hidden files and folders are not looked at."""
+    """Every Parquet file below a folder, sorted by path; hidden ones are not looked at. Raises LakeError for a symbolic link."""
+    refuse_link(folder)
     if not folder.is_dir():
         return
     for entry in sorted(folder.iterdir()):
@@ -114,6 +126,8 @@ def find(folder: Path) -> Iterator[Path]:
         if entry.is_dir():
             yield from find(entry)
         elif entry.suffix == ".parquet":
+            if entry.is_symlink():
+                refuse_link(entry)
             yield entry
 
 
@@ -121,10 +135,25 @@ def clean(folder: Path, now: datetime, *, older_than: timedelta = timedelta(hour
     """Remove temporary files that an interrupted writer left; younger ones may be another run's. Returns how many."""
     count = 0
     for path in folder.rglob(f"{TEMPORARY_PREFIX}*") if folder.is_dir() else ():
-        if path.stat().st_mtime < (now - older_than).timestamp():
-            path.unlink(missing_ok=True)
-            count += 1
+        with contextlib.suppress(FileNotFoundError):  # another run has just finished or cleaned it
+            if path.stat().st_mtime < (now - older_than).timestamp():
+                path.unlink()
+                count += 1
     return count
+
+
+def set_aside(path: Path) -> Path | None:
+    """Give a file whose bytes are not what its name says another name, under which no reader finds it. None when it is no such file.
+
+    Nothing happens to a foreign name, nor to a file that cannot be read just now.
+    """
+    match = _NAME.fullmatch(path.name)
+    try:
+        if match is None or hashlib.sha256(path.read_bytes()).hexdigest()[:16] == match["hash"]:
+            return None
+        return path.replace(path.with_name(path.name + DAMAGED_SUFFIX))
+    except OSError:
+        return None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -84,10 +84,10 @@ class LakeHistory:
 
     # --- coverage ------------------------------------------------------------------------------------------
 
-    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
-        """The end of the scope's contiguous coverage, or None when nothing was ever covered."""
-        spans = self._spans.get((endpoint, scope))
-        return spans[0][1] if spans else None
+    def resume_at(self, endpoint: str, scope: str, floor: datetime | None = None) -> datetime | None:
+        """The end of the scope's contiguous coverage, or None when nothing was ever covered. Holes before `floor` are not to be filled."""
+        ends = [to_at for _, to_at in self._spans.get((endpoint, scope), [])]
+        return next((end for end in ends if floor is None or end >= floor), ends[-1] if ends else None)
 
     def holes(self, endpoint: str, scope: str) -> Sequence[Span]:
         """Uncovered spans between the first and the last covered instant."""

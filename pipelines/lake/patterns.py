@@ -115,7 +115,9 @@ _LINE = re.compile(r"[^\r\n]+")
 _OPENING_QUOTE = re.compile(r"\\{0,8}[\"'`]")
 _SIGNATURE = re.compile(r"signature=([^\s\"'`<>&,;]+)", re.IGNORECASE)
 _PARAM_VALUE = re.compile(r"[\w-]*=([^\s\"'`<>&\\]+)")
-_USER_INFO = re.compile(r"://([^\s/?#\"'<>`\\]*)@")
+_USER_INFO = re.compile(  # a password that was not encoded may hold a slash, but a port before a path is none
+    r"://([^\s/?#\"'<>`\\]*|[^\s/?#:@\[\"'<>`\\]{1,200}:(?![{$%]|\d{1,5}[/?#])[^\s@\"'<>`\\]{1,200})@"
+)
 _SCHEME_VALUE = re.compile(r"[a-z]+[ \t:=]{1,4}([^\s\"'`<>,;&]*[^\s\"'`<>,;&.)\]}])", re.IGNORECASE)
 _HEX_KEY = re.compile(r"key[\w-]{0,20}?\W{1,6}(?:(?:is|was|of)\W{1,3})?([0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-f])")
 _KEY_BEFORE = re.compile(

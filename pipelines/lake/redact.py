@@ -8,8 +8,9 @@ idempotent. What a secret looks like is in `patterns`; no file, no key store her
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import simplejson
 
@@ -23,15 +24,21 @@ REDACTION_VERSION = 1
 MAX_LINE_CHARS = 600
 _JSON_LEVELS = 2  # JSON inside JSON inside a field; deeper it is scrubbed as plain text
 _PASSES = 6
+_SHORTEST_OWN = 8  # shorter ones are no keys, and would be found in innocent words
 _NAME_FIELDS = ("name", "key", "property", "header")
 _VALUE_FIELDS = frozenset(("value", "values", "actual", "target", "expected", "example", "pattern", "content"))
 
 
 class Redactor:
-    """Masks documents and texts with one key. Equal values give equal masks under one key."""
+    """Masks documents and texts with one key. Equal values give equal masks under one key.
 
-    def __init__(self, key: bytes) -> None:
+    `own` are the credentials that we ask with: they are known, so no answer that sends one back can hide it (`without_own`).
+    """
+
+    def __init__(self, key: bytes, own: Iterable[str] = ()) -> None:
         self._key = key
+        secrets = sorted((secret for secret in own if len(secret) >= _SHORTEST_OWN), key=len, reverse=True)
+        self._own = {form: self.mask(secret) for secret in secrets for form in _forms(secret)}
         self._masked_names: dict[int, tuple[Tree, frozenset[str], bool]] = {}
 
     def redact(self, document: Any, tree: Tree) -> Any:
@@ -48,9 +55,16 @@ class Redactor:
         """The text with the secrets in it masked and the queries of signed URLs gone. A JSON text stays valid JSON."""
         return self._scrub(text, 0)
 
+    def without_own(self, text: str) -> str:
+        """The text, or JSON text, with our own credentials masked wherever they stand, also where the declaration says `keep`."""
+        for form, mask in self._own.items():
+            if form in text:
+                text = text.replace(form, mask)
+        return text
+
     def redact_line(self, text: str) -> str:
         """An error text as one scrubbed line of at most `MAX_LINE_CHARS` characters."""
-        line = self._scrub(" ".join(text.split()), _JSON_LEVELS)
+        line = self._scrub(" ".join(self.without_own(text).split()), _JSON_LEVELS)
         return line if len(line) <= MAX_LINE_CHARS else line[: MAX_LINE_CHARS - 1] + "…"
 
     # --- documented ----------------------------------------------------------------------------------------
@@ -238,6 +252,12 @@ class Redactor:
         scrubbed = self._undocumented(document, level=level)
         # A key that stands twice hides its first value from the parsed document, so that text is always written anew.
         return jsontext.dump(scrubbed) if scrubbed != document or "duplicate_key" in repairs else text
+
+
+def _forms(secret: str) -> list[str]:
+    """How a secret stands in a text, in a URL, in JSON and in JSON inside JSON."""
+    escaped = jsontext.dump(secret)[1:-1]
+    return list(dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret), escaped, jsontext.dump(escaped)[1:-1])))
 
 
 def _replaced(text: str, spans: list[patterns.Span], replacement: Callable[[str], str]) -> str:

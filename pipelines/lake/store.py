@@ -15,10 +15,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -202,7 +203,7 @@ class Lake:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(root)):
             scheme = str(root).split(":", 1)[0]
             raise SettingsError(f"RESULTHOUSE_LAKE is a {scheme} URL: only a folder is supported in this version")
-        self.root = Path(root)
+        self.root = Path(root).resolve()  # the place itself may be a link, what is in it may not
 
     # --- raw -----------------------------------------------------------------------------------------------
 
@@ -216,7 +217,7 @@ class Lake:
             by_date.setdefault(f"date={day}", []).append(row)
         for partition in sorted(by_date):
             for batch in _batches(by_date[partition]):
-                written = files.write_rows(
+                written = _write(
                     folder / partition,
                     sync_id,
                     [
@@ -250,13 +251,17 @@ class Lake:
             raise LakeError(f"lake file raw/{file.name} does not hold what its name says: it is damaged or foreign")
         return files.read_table(file.path, RAW if columns is None else pa.schema([RAW.field(name) for name in columns]))
 
+    def set_aside(self, file: RawFile) -> Path | None:
+        """Take a damaged raw file out of the lake: what it held counts as never fetched. None when its name is not ours or it is whole."""
+        return files.set_aside(file.path)
+
     # --- the books beside it -------------------------------------------------------------------------------
 
     def write_windows(self, provider: str, endpoint: str, windows: Sequence[Window], sync_id: str) -> None:
         """Record covered windows; only after all that is in them has landed or is listed. Nothing to write is fine."""
         folder = self.root / "windows" / _part(provider) / _part(endpoint)
         if windows:
-            files.write_rows(folder, sync_id, [{**asdict(window), "sync_id": sync_id} for window in windows], WINDOWS)
+            _write(folder, sync_id, [{**asdict(window), "sync_id": sync_id} for window in windows], WINDOWS)
 
     def windows(self, provider: str, endpoint: str) -> pa.Table:
         """All window rows of an endpoint."""
@@ -265,7 +270,7 @@ class Lake:
     def track(self, provider: str, runs: Sequence[TrackedRun], sync_id: str) -> None:
         """Register runs."""
         if runs:
-            files.write_rows(self.root / "tracked" / _part(provider), sync_id, [asdict(run) for run in runs], TRACKED)
+            _write(self.root / "tracked" / _part(provider), sync_id, [asdict(run) for run in runs], TRACKED)
 
     def tracked(self, provider: str) -> pa.Table:
         """All registrations of a provider; a run that was registered twice stands twice."""
@@ -273,7 +278,7 @@ class Lake:
 
     def write_sync(self, sync: Sync) -> None:
         """Record one sync of one provider."""
-        files.write_rows(self.root / "syncs", sync.sync_id, [asdict(sync)], SYNCS)
+        _write(self.root / "syncs", sync.sync_id, [asdict(sync)], SYNCS)
 
     def syncs(self, provider: str | None = None) -> pa.Table:
         """All syncs, or those of a provider."""
@@ -285,7 +290,7 @@ class Lake:
         folder = self.root / "refused" / _part(provider)
         if refused:
             rows = [{**vars(row), "provider": provider, "sync_id": sync_id} for row in refused]
-            files.write_rows(folder, sync_id, rows, REFUSED)
+            _write(folder, sync_id, rows, REFUSED)
 
     def refused(self, provider: str | None = None) -> pa.Table:
         """All that was refused, or that of a provider."""
@@ -305,6 +310,8 @@ class Lake:
             if before != known:
                 what = f"host {before.get('host')}" if before.get("host") != host else "account"
                 raise SettingsError(f"{provider}: this lake belongs to another {what}; set RESULTHOUSE_HOME to another folder") from None
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
     def clean(self, now: datetime) -> int:
         """Remove what interrupted writers left behind. Returns how many files."""
@@ -314,6 +321,17 @@ class Lake:
         """All rows below a folder. A damaged file is left out: what it said is found out again."""
         intact = [path for path in files.find(self.root / folder) if files.verify(path)]
         return pa.concat_tables([schema.empty_table(), *(files.read_table(path, schema) for path in intact)])
+
+
+def _write(folder: Path, sync_id: str, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> str:
+    try:
+        return files.write_rows(folder, sync_id, rows, schema)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(place: Path, error: OSError) -> LakeError:
+    return LakeError(f"the lake cannot be written: {place}: {error.strerror}")
 
 
 def _part(name: str) -> str:

@@ -164,8 +164,8 @@ class Known:
 class History(Protocol):
     """What a crawl may ask the lake. Read once when a sync starts."""
 
-    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
-        """The end of the scope's contiguous coverage, or None when nothing was ever covered."""
+    def resume_at(self, endpoint: str, scope: str, floor: datetime | None = None) -> datetime | None:
+        """The end of the scope's contiguous coverage, or None when nothing was ever covered. Holes before `floor` are not to be filled."""
 
     def holes(self, endpoint: str, scope: str) -> Sequence[tuple[datetime, datetime]]:
         """Uncovered spans between the first and the last covered instant."""
@@ -215,14 +215,16 @@ class Crawl:
     settings: Mapping[str, str]
     concurrency: int = 4
 
-    def window(self, endpoint: str, scope: str) -> tuple[datetime, datetime]:
+    def window(self, endpoint: str, scope: str, floor: datetime | None = None) -> tuple[datetime, datetime]:
         """From where to where a scope is listed now: `since`, else contiguous coverage minus the lookback, else the start
-        days; up to `until`, else now."""
+        days; up to `until`, else now. Before `floor` the provider keeps nothing."""
         to_at = min(self.until or self.now, self.now)
         if self.since is not None:
-            return self.since, to_at
-        resume = self.history.resume_at(endpoint, scope)
-        return (self.now - self.start if resume is None else min(resume, self.now) - self.lookback), to_at
+            from_at = self.since
+        else:
+            resume = self.history.resume_at(endpoint, scope, floor)
+            from_at = self.now - self.start if resume is None else min(resume, self.now) - self.lookback
+        return from_at if floor is None else max(from_at, floor), to_at
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from email.utils import formatdate
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 import pipelines.providers
 from pipelines.sandbox.world import World
@@ -86,6 +87,7 @@ class SandboxServer:
                 proxy_headers=False,
                 ws="none",
                 server_header=False,
+                date_header=False,  # the world's, see `_answer`
                 timeout_graceful_shutdown=1,
             )
         )
@@ -127,6 +129,16 @@ class SandboxServer:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self.world.now.timestamp(), usegmt=True)
+                message = {**message, "headers": [*message.get("headers", ()), (b"date", date.encode())]}
+            await send(message)
+
+        await self._dispatch(scope, receive, dated)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         _, name, *rest = scope["path"].split("/", 2)
         if name == "_sandbox":
             await self._control(Request(scope, receive), rest[0] if rest else "")(scope, receive, send)

@@ -177,7 +177,13 @@ def _name_of_value(value: Any) -> str:
         return _NULL
     if isinstance(value, bool):
         return "BOOLEAN"
-    return "BIGINT" if isinstance(value, int) and -(1 << 63) <= value < 1 << 64 else "DOUBLE"
+    return "BIGINT" if isinstance(value, int) else "DOUBLE"
+
+
+def _number(literal: str) -> int | float:
+    """A whole number as DuckDB names it: what does not fit its integers is a DOUBLE."""
+    value = int(literal)
+    return value if -(1 << 63) <= value < 1 << 64 else float(literal)
 
 
 def _text(value: Any) -> str:
@@ -201,7 +207,7 @@ def _look_into(texts: pl.DataFrame, tree: Tree, path: Path) -> pl.DataFrame:
     to_read: dict[tuple[Leaf, str], list[tuple[str, Any]]] = {}
     for text in texts["value"].drop_nulls().unique().to_list():
         walk = _Walk(_name_of_value)
-        walk.visit(json.loads(text), tree, path)
+        walk.visit(json.loads(text, parse_int=_number), tree, path)
         rows += [(text, pointer, kind) for pointer, kind in walk.drift]
         for leaf, pointer, value in walk.to_read:
             to_read.setdefault((leaf, pointer), []).append((text, value))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
+from pipelines import jsontext
 from pipelines.schemas.leaves import Leaf, Tree
 
 _SEPARATOR = b"\x1f"
+_EXACT = 2.0**53
 _EARLIEST = pl.datetime(2010, 1, 1, time_zone="UTC", time_unit="us")
 _LATEST = pl.datetime(2100, 1, 1, time_zone="UTC", time_unit="us")
+
+LONGEST_MS = 7 * 86_400_000.0
+"""What has not ended after 7 days is given up, so nothing takes longer: a greater number is in another unit, or wrong."""
 
 PHASES: dict[str, str] = {
     "dns": "dns",
@@ -83,13 +87,13 @@ def _plausible(instant: pl.Expr) -> pl.Expr:
 
 
 def elapsed_ms(started_at: pl.Expr, ended_at: pl.Expr) -> pl.Expr:
-    """Milliseconds between two instants, NULL when negative or one is missing."""
+    """Milliseconds between two instants, NULL when the end is before the start, implausibly late, or one is missing."""
     return non_negative((ended_at - started_at).dt.total_microseconds() / 1000.0)
 
 
 def non_negative(column: pl.Expr) -> pl.Expr:
-    """The number, NULL when it is negative or not finite."""
-    return pl.when(column.is_finite() & (column >= 0)).then(column)
+    """Milliseconds as they are, NULL when they are negative, not finite or more than `LONGEST_MS`: no percentile counts those."""
+    return pl.when(column.is_between(0, LONGEST_MS)).then(column)
 
 
 def whole(json_text: pl.Expr) -> pl.Expr:
@@ -167,7 +171,7 @@ def phase_rows(
 ) -> pl.DataFrame:
     """Rows of `core.timings` from a struct column of phase -> number.
 
-    `keep` are the columns carried along; `measure` is `duration_ms` or `offset_ms`. NULL and negative numbers give no row.
+    `keep` are the columns carried along; `measure` is `duration_ms` or `offset_ms`. NULL and implausible numbers give no row.
     """
     dtype = frame.schema[struct]
     assert isinstance(dtype, pl.Struct)
@@ -200,12 +204,10 @@ def _members(texts: pl.Series) -> pl.Series:
     def split(text: str | None) -> list[dict[str, str | None]] | None:
         if text is None:
             return None
-        value = json.loads(text)
+        value = jsontext.parse(text.encode())[0]
         items = value if isinstance(value, list) else [value]
         pairs: Iterable[tuple[str | None, object]] = value.items() if isinstance(value, dict) else ((None, item) for item in items)
-        return [
-            {"name": name, "value": json.dumps(item, ensure_ascii=False, separators=(",", ":"))} for name, item in pairs if item is not None
-        ]
+        return [{"name": name, "value": jsontext.dump(item)} for name, item in pairs if item is not None]
 
     return pl.Series([split(text) for text in texts.to_list()], dtype=_MEMBERS)
 
@@ -218,4 +220,12 @@ def as_json(value: pl.Expr, tree: Tree) -> pl.Expr:
         return json_list(value.list.eval(as_json(pl.element(), tree[0])))
     if isinstance(tree, Leaf) and tree.type == "VARCHAR":
         return quoted(value)
+    if isinstance(tree, Leaf) and tree.type == "DOUBLE":
+        return number_text(value)
     return value.cast(pl.String)
+
+
+def number_text(value: pl.Expr) -> pl.Expr:
+    """A decoded number as JSON text: 201, not 201.0."""
+    is_whole = (value == value.floor()) & (value.abs() < _EXACT)
+    return pl.when(is_whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))

@@ -12,7 +12,7 @@ EPOCH_MS = Leaf("DOUBLE", read=from_epoch_ms)
 """A time in milliseconds since 1970."""
 
 DURATION = Leaf("DOUBLE", read=non_negative)
-"""How long something took: a number, never negative."""
+"""How long something took: a number, never negative, at most 7 days of milliseconds."""
 
 WHOLE = Leaf("JSON", read=whole)
 """A count, port or size that keeps its literal in a JSON column beside its own column."""

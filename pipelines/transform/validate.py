@@ -17,7 +17,8 @@ REJECT_COLUMNS = {"entity_id": pl.String, "json_pointer": pl.String, "rule": pl.
 def conform(frame: pl.DataFrame, table: Table, extra: Sequence[str] = ()) -> pl.DataFrame:
     """The frame with exactly the table's columns that a flatten gives, in order, plus `entity_id` and `extra`.
 
-    Missing columns become NULL; derived ones are left to the load. Raises polars' errors for what is a bug of the flatten.
+    Missing columns become NULL, as do numbers that are none (a text "NaN" that was read as a number, a product without bound): they cost
+    no row. Derived columns are left to the load. Raises polars' errors for what is a bug of the flatten.
     """
     wanted: list[pl.Expr] = [pl.col("entity_id").cast(pl.String)]
     wanted += [pl.col(name) if name in frame.columns else pl.lit(None).alias(name) for name in extra]
@@ -25,7 +26,8 @@ def conform(frame: pl.DataFrame, table: Table, extra: Sequence[str] = ()) -> pl.
         if column.metadata["is_derived"]:
             continue
         dtype = column.dtype
-        wanted.append(pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name))
+        value = pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
+        wanted.append(pl.when(value.is_finite()).then(value) if dtype == pl.Float64 else value)
     return frame.select(wanted)
 
 

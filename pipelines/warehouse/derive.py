@@ -83,6 +83,13 @@ def _carried(name: str) -> str:
     defined = f"last_value(defined_{name} IGNORE NULLS) OVER so_far"
     later = f"first_value(defined_{name} IGNORE NULLS) OVER later"
     seen = f"last_value(seen_{name} IGNORE NULLS) OVER so_far"
-    if name == "name":  # a definition's name is better than what a result says
-        return f"coalesce({defined}, {later}, {seen}) AS {name}"
+    if name == "name":
+        # A definition's name is better than what results say, as long as results say the same as when it was defined: else it was renamed.
+        before, after = (
+            f"{function}(CASE WHEN defined_name IS NOT NULL THEN coalesce(seen_name, '') END IGNORE NULLS) OVER {window}"
+            for function, window in (("last_value", "so_far"), ("first_value", "later"))
+        )
+        kept = "CASE WHEN seen_name IS NULL OR {} IN ('', seen_name) THEN {} END"
+        told = [kept.format(said, it) for said, it in ((before, defined), (after, later))]
+        return f"coalesce({', '.join(told)}, {seen}) AS {name}"
     return f"coalesce(defined_{name}, seen_{name}, {defined}, {seen}, {later}) AS {name}"

@@ -95,8 +95,9 @@ class Loader:
     def _choose_winners(self, source: Source) -> None:
         if source.keeps_history:  # all of it stands; the same version once more says nothing new
             self._run(
-                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces FROM incoming i WHERE NOT EXISTS (FROM meta.versions c"
-                " WHERE c.provider = $provider AND c.endpoint = $endpoint AND c.state = 'loaded' AND c.entity_id = i.entity_id"
+                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces FROM incoming i"
+                " WHERE NOT EXISTS (FROM meta.versions c WHERE c.provider = $provider AND c.endpoint = $endpoint AND c.state = 'loaded'"
+                " AND c.entity_id = i.entity_id"
                 " AND c.fetched_at = i.fetched_at AND c.payload_sha256 = i.payload_sha256)",
                 source,
             )

@@ -123,7 +123,7 @@ def test_outcome_comes_from_the_flags_because_there_is_no_status(changes: dict[s
 @pytest.mark.parametrize(
     ("name", "test_type", "table", "column", "value"),
     [
-        ("check_result_final", "api", "exchanges", "status_code", 200),
+        ("check_result_final", None, "exchanges", "status_code", 200),
         ("check_result_ssl", "ssl", "certificates", "subject_cn", "shop.example.com"),
         ("check_result_grpc", "grpc", "exchanges", "grpc_health_status", "SERVING"),
         ("check_result_traceroute", "traceroute", "hops", "ip", "198.51.100.1"),
@@ -131,7 +131,7 @@ def test_outcome_comes_from_the_flags_because_there_is_no_status(changes: dict[s
     ],
 )
 def test_a_block_tells_the_type_and_gives_the_rows_it_gives_in_a_session(
-    name: str, test_type: str, table: str, column: str, value: Any
+    name: str, test_type: str | None, table: str, column: str, value: Any
 ) -> None:
     rows = result(fixture(name))
     assert rows["results"][0]["test_type"] == test_type
@@ -317,7 +317,7 @@ class Covering(Lake):
 
     scopes: dict[str, datetime] = field(default_factory=dict)
 
-    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
+    def resume_at(self, endpoint: str, scope: str, floor: datetime | None = None) -> datetime | None:
         return self.scopes.get(scope) if endpoint == "check_results" else None
 
 

@@ -111,7 +111,7 @@ class Lake:
             self.to_fetch.setdefault(endpoint, []).append(known)
         return known
 
-    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
+    def resume_at(self, endpoint: str, scope: str, floor: datetime | None = None) -> datetime | None:
         return self.covered_to if (endpoint, scope) == (ROWS, "") else None
 
     def holes(self, endpoint: str, scope: str) -> Sequence[tuple[datetime, datetime]]:

@@ -100,7 +100,7 @@ class FakeHistory:
         if due:
             self.to_fetch.setdefault(endpoint, []).append(known)
 
-    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
+    def resume_at(self, endpoint: str, scope: str, floor: datetime | None = None) -> datetime | None:
         return self.covered.get((endpoint, scope))
 
     def holes(self, endpoint: str, scope: str) -> Sequence[tuple[datetime, datetime]]:

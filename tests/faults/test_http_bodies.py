@@ -6,12 +6,17 @@ import asyncio
 import gzip
 import hashlib
 import json
+import random
 import socket
 import time
+import tracemalloc
+import zlib
+from collections.abc import Callable
 
 import pytest
 
 from pipelines.errors import DeferredError, FetchError, RefusedError
+from pipelines.extract.body import UnusableBodyError, document
 from pipelines.extract.limits import MIB, Limits
 from pipelines.providers.spec import Reply
 from tests.support.http import Script, always, client, raw, raw_server
@@ -85,16 +90,27 @@ def test_a_reset_in_the_middle_is_tried_again() -> None:
 
 
 @pytest.mark.fault("H15")
-def test_a_body_that_only_the_close_ends_is_no_document_when_cut() -> None:
+def test_a_body_of_4_kb_that_only_the_close_ends_is_no_document_wherever_it_is_cut(record_property: Callable[[str, object], None]) -> None:
+    body = json.dumps({**DOCUMENT, "note": ""}).encode()
+    body = json.dumps({**DOCUMENT, "note": "x" * (4096 - len(body))}).encode()
+    assert len(body) == 4096
+    for cut in range(4096):
+        with pytest.raises(UnusableBodyError):
+            document(body[:cut])
+    cuts = range(0, 4096, 16)
+
+    async def script(writer: asyncio.StreamWriter, turn: int) -> None:
+        writer.write(raw(body[: cuts[turn]] if turn < len(cuts) else body, length=-1))
+
     async def run() -> None:
-        reply, _ = await _fetch(always(raw(BODY, length=-1)))
-        assert reply.document == DOCUMENT
-        for cut in range(1, len(BODY), 241):
-            error, requests = await _error(always(raw(BODY[:cut], length=-1)))
-            assert isinstance(error, RefusedError)
-            assert requests == 3
+        async with raw_server(script) as server, client(server.url, limits=Limits(tries=1, unusable_retries=0)) as http:
+            for _ in cuts:
+                with pytest.raises(RefusedError):
+                    await http.get("/x")
+            assert (await http.get("/x")).document["results"] == DOCUMENT["results"]
 
     asyncio.run(run())
+    record_property("cases", 4096)
 
 
 @pytest.mark.fault("H16")
@@ -108,6 +124,27 @@ def test_a_truncated_gzip_body_with_a_fitting_length_is_never_a_reply() -> None:
             assert "gzip" in str(error)
 
     asyncio.run(run())
+
+
+@pytest.mark.fault("H16")
+def test_a_flipped_bit_or_a_wrong_checksum_of_a_gzip_body_is_found(record_property: Callable[[str, object], None]) -> None:
+    packed = gzip.compress(BODY)
+    rng = random.Random(16)
+    wrong_sum = packed[:-8] + bytes(4) + packed[-4:]
+    bits = rng.sample(range(80, len(packed) * 8), 200)  # behind the head, where every bit counts
+    flipped = [packed[: bit // 8] + bytes([packed[bit // 8] ^ 1 << bit % 8]) + packed[bit // 8 + 1 :] for bit in bits] + [wrong_sum]
+
+    async def script(writer: asyncio.StreamWriter, turn: int) -> None:
+        writer.write(raw(flipped[turn], "Content-Encoding: gzip"))
+
+    async def run() -> None:
+        async with raw_server(script) as server, client(server.url, limits=Limits(tries=1)) as http:
+            for _ in flipped:
+                with pytest.raises(DeferredError, match="gzip stream"):
+                    await http.get("/x")
+
+    asyncio.run(run())
+    record_property("cases", len(flipped))
 
 
 @pytest.mark.fault("H17")
@@ -135,7 +172,7 @@ def test_silence_ends_at_the_read_timeout() -> None:
     async def script(_: asyncio.StreamWriter, __: int) -> None:
         await asyncio.sleep(5)
 
-    error, _ = asyncio.run(_error(script, Limits(read_s=0.05, tries=2)))
+    error, _ = asyncio.run(_error(script, Limits(read_s=0.2, tries=2)))
     assert "ReadTimeout" in str(error)
 
 
@@ -162,6 +199,48 @@ def test_a_gzip_bomb_is_stopped_and_not_asked_for_again() -> None:
     assert requests == 1
 
 
+@pytest.mark.fault("H23")
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_bomb_of_1_gb_costs_neither_memory_nor_time(wrapped: bool) -> None:
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
+    first, block = (squeeze.compress(bytes(MIB)) + squeeze.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    bomb = first + block * 1023  # 1 GiB of zeros without having to be made
+    if wrapped:  # a bomb within a document's own compression: nothing inflates it, and it is no JSON
+        bomb = gzip.compress(bomb)
+    started = time.monotonic()
+    tracemalloc.start()
+    error, requests = asyncio.run(_error(always(raw(bomb, "Content-Encoding: gzip"))))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(error, RefusedError)
+    assert requests == (3 if wrapped else 1)
+    assert peak < 128 * MIB
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.fault("H22")
+def test_a_body_of_100_mb_without_length_is_read_up_to_the_cap_only() -> None:
+    sent = 0
+
+    async def script(writer: asyncio.StreamWriter, _: int) -> None:
+        nonlocal sent
+        writer.write(raw(b"[", length=-1))
+        for _ in range(100):
+            writer.write(b" " * MIB)
+            await writer.drain()
+            sent += 1
+
+    tracemalloc.start()
+    error, requests = asyncio.run(_error(script))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(error, RefusedError)
+    assert 64 * MIB < error.body_bytes < 66 * MIB
+    assert requests == 1
+    assert sent < 80
+    assert peak < 256 * MIB
+
+
 @pytest.mark.fault("H22")
 def test_an_announced_giant_is_refused_on_its_header() -> None:
     error, requests = asyncio.run(_error(always(raw(b"{", length=10_000_000_000))))
@@ -179,6 +258,8 @@ def test_an_announced_giant_is_refused_on_its_header() -> None:
         BODY[:-1],
         b'"secret-word"',
         b"17",
+        b"null",
+        b"{}",
         b'{"errors":["secret-word"]}',
     ],
 )
@@ -201,7 +282,57 @@ def test_a_page_of_a_proxy_that_goes_away_costs_nothing() -> None:
     assert requests == 3
 
 
+@pytest.mark.fault("H20")
+def test_204_says_that_there_are_no_rows() -> None:
+    reply, requests = asyncio.run(_fetch(always(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")))
+    assert (reply.status, reply.document, reply.body_bytes) == (204, [], 0)
+    assert requests == 1
+
+
+@pytest.mark.fault("H18")
+def test_json_under_another_content_type_is_a_document(record_property: Callable[[str, object], None]) -> None:
+    types = ("text/html", "text/plain; charset=latin-1", "application/octet-stream", "image/png", "", "a/b/c; \xe9")
+    for content_type in types:
+        reply, requests = asyncio.run(_fetch(always(raw(BODY, f"Content-Type: {content_type}"))))
+        assert reply.document == DOCUMENT
+        assert requests == 1
+    record_property("cases", len(types))
+
+
 @pytest.mark.fault("H24")
-def test_a_flood_of_headers_is_bounded() -> None:
-    error, _ = asyncio.run(_error(always(raw(BODY, *(f"X-{n}: {'a' * 100}" for n in range(20_000)))), TWICE))
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [f"X-{n}: 1" for n in range(100_000)],
+        [f"X-{n}: {'a' * 100}" for n in range(20_000)],
+        ["X-Giant: " + "a" * 10 * MIB],
+        ["a" * 10 * MIB + ": 1"],
+    ],
+    ids=["100,000 headers", "20,000 longer ones", "10 MB of value", "10 MB of name"],
+)
+def test_a_flood_of_headers_is_bounded(headers: list[str]) -> None:
+    flood = raw(BODY, *headers)
+    tracemalloc.start()
+    error, requests = asyncio.run(_error(always(flood), TWICE))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert isinstance(error, DeferredError)
+    assert "RemoteProtocolError" in str(error)
+    assert requests == 2
+    assert peak < 3 * len(flood) + MIB  # the server's own copies are among it
+
+
+@pytest.mark.fault("H24")
+def test_interim_answers_without_end_are_ended_by_the_total_deadline() -> None:
+    async def script(writer: asyncio.StreamWriter, _: int) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 50)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    started = time.monotonic()
+    error, requests = asyncio.run(_error(script, Limits(total_s=0.2, tries=2)))
+    assert isinstance(error, DeferredError)
+    assert "no whole answer within 0.2 s" in str(error)
+    assert requests == 2
+    assert time.monotonic() - started < 3

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
+import re
+import socket
 import traceback
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
-from pipelines.errors import FetchError, GoneError, HaltedError, RejectedError
+import pipelines
+from pipelines.errors import DeferredError, FetchError, GoneError, HaltedError, RejectedError
 from pipelines.extract.limits import Limits
+from tests.support.certificates import KINDS, Authority
 from tests.support.http import API_KEY, APP_KEY, QUERY_KEY, always, answer, client, raw, raw_server
 
+Record = Callable[[str, object], None]
+
 TOKEN = "canary-read-token-77"
+OK = b'{"ok":true}'
 CANARIES = (API_KEY, APP_KEY, QUERY_KEY, "canary%2Fquery%2Bkey%3D1234", TOKEN)
 
 
@@ -33,7 +41,7 @@ def _shown(error: BaseException) -> str:
 @pytest.mark.parametrize("is_same_host", [True, False])
 def test_a_redirect_is_never_followed(status: int, is_same_host: bool) -> None:
     async def run() -> None:
-        async with raw_server(always(raw(b"{}"))) as decoy:
+        async with raw_server(always(raw(OK))) as decoy:
             target = "/elsewhere?token=1" if is_same_host else decoy.url + "/steal?token=1"
             redirect = always(raw(b"", f"Location: {target}", status=f"{status} Moved"))
             async with raw_server(redirect) as server, client(server.url) as http:
@@ -47,6 +55,28 @@ def test_a_redirect_is_never_followed(status: int, is_same_host: bool) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.fault("H25")
+def test_a_redirect_from_https_to_http_or_round_in_a_loop_is_never_followed(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+
+    async def run() -> None:
+        async with raw_server(always(raw(OK))) as decoy:
+
+            async def redirect(writer: asyncio.StreamWriter, turn: int) -> None:
+                location = [decoy.url.replace("127.0.0.1", "localhost") + "/x", "/x", f"//localhost:{decoy.port}/x"][turn]
+                writer.write(raw(b"", f"Location: {location}", status="302 Found"))
+
+            tls = authority.server("right")
+            async with raw_server(redirect, tls=tls) as server, client(server.url, trusts=authority.trust) as http:
+                for turn in range(3):
+                    with pytest.raises(RejectedError, match="which is not followed"):
+                        await http.get("/x")
+                    assert len(server.heads) == turn + 1
+            assert decoy.connections == 0
+
+    asyncio.run(run())
+
+
 @pytest.mark.fault("H27")
 def test_proxies_and_netrc_of_the_environment_are_ignored(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
@@ -55,7 +85,7 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
     (home / ".netrc").write_text("machine 127.0.0.1 login someone password else\n")
 
     async def run() -> None:
-        async with raw_server(always(raw(b"{}"))) as proxy, raw_server(always(raw(b"{}"))) as server:
+        async with raw_server(always(raw(OK))) as proxy, raw_server(always(raw(OK))) as server:
             for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
                 monkeypatch.setenv(name, proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
@@ -73,8 +103,8 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
 @pytest.mark.parametrize(
     "response",
     [
-        raw(b"{}"),
-        raw(b"{}", f"X-RateLimit-Name: {APP_KEY}-{TOKEN}"),
+        raw(OK),
+        raw(OK, f"X-RateLimit-Name: {APP_KEY}-{TOKEN}"),
         raw(b"<html>"),
         raw(b"", status="400 Bad"),
         raw(b"", status="401 Unauthorized"),
@@ -82,7 +112,7 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
         raw(b"", status="404 Not Found"),
         raw(b"", status="503 Down"),
         raw(b"", f"Location: https://{API_KEY}.test/{TOKEN}", status="302 Found"),
-        raw(b"{}", length=100),
+        raw(OK, length=100),
         raw(b"x", f"Content-Type: text/{API_KEY}-{TOKEN}"),
         b"garbage\r\n\r\n",
         b"",
@@ -180,17 +210,69 @@ def test_an_answer_about_one_entity_is_not_asked_for_again(status: int, error: t
     asyncio.run(run())
 
 
+CERTIFICATES = {
+    "expired": "certificate has expired",
+    "not yet valid": "certificate is not yet valid",
+    "wrong host": "Hostname mismatch",
+    "self-signed": "self-signed certificate",
+}
+
+
 @pytest.mark.fault("H13")
-def test_an_untrusted_certificate_halts() -> None:
-    def fail(_: httpx.Request) -> httpx.Response:
-        cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
-        cause.verify_message = "self-signed certificate"
-        raise httpx.ConnectError("x") from cause
+def test_a_certificate_that_does_not_verify_halts_before_any_credential_is_sent(tmp_path: Path, record_property: Record) -> None:
+    authority = Authority(tmp_path)
 
     async def run() -> None:
-        async with client(fail) as http:
-            with pytest.raises(HaltedError, match="acme /x: the server's certificate is not trusted: self-signed"):
+        for kind in KINDS:
+            async with raw_server(always(raw(OK)), tls=authority.server(kind)) as server:
+                async with client(server.url, trusts=authority.trust) as http:
+                    if kind == "right":
+                        assert (await http.get("/x")).document == {"ok": True}
+                        continue
+                    with pytest.raises(HaltedError, match=f"certificate is not trusted: {CERTIFICATES[kind]}"):
+                        await http.get("/x")
+                    assert http.requests == 1
+                assert server.heads == []
+        async with raw_server(always(raw(OK)), tls=authority.server("right")) as server, client(server.url) as http:
+            with pytest.raises(HaltedError, match="certificate is not trusted"):  # the client as it is trusts public authorities only
                 await http.get("/x")
-            assert http.requests == 1
+            assert server.heads == []
 
     asyncio.run(run())
+    record_property("cases", len(CERTIFICATES) + 1)
+
+
+@pytest.mark.fault("H13")
+def test_a_server_that_speaks_no_tls_is_not_asked_without() -> None:
+    async def run() -> None:
+        async with raw_server(always(raw(OK))) as server:
+            async with client(server.url.replace("http://", "https://"), limits=Limits(tries=2, connect_s=0.1)) as http:
+                with pytest.raises(DeferredError):
+                    await http.get("/x")
+            assert server.heads == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.fault("H13")
+def test_a_host_that_no_name_server_knows_is_tried_again_and_then_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    async def run() -> None:
+        async with client("https://api.nowhere.invalid") as http:
+            with pytest.raises(DeferredError, match="given up after 6 tries, the last one ended with ConnectError"):
+                await http.get("/x")
+
+    asyncio.run(run())
+
+
+@pytest.mark.fault("H13")
+def test_no_line_of_the_code_weakens_tls(record_property: Record) -> None:
+    weak = re.compile(r"verify\s*=\s*(False|0|None)|CERT_NONE|CERT_OPTIONAL|check_hostname\s*=|_create_unverified|verify_mode|set_ciphers")
+    folder = Path(pipelines.__path__[0]).parent
+    sources = [path for name in ("pipelines", "assets") for path in sorted((folder / name).rglob("*.py"))]
+    assert [str(path) for path in sources if weak.search(path.read_text())] == []
+    record_property("cases", len(sources))

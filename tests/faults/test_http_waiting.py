@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from pipelines.errors import DeferredError
 from pipelines.extract.limits import Limits
 from pipelines.providers.spec import RateLimit, Reply
 from tests.support.clock import VirtualClock
-from tests.support.http import answer, client
+from tests.support.http import answer, client, raw, raw_server
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -86,6 +87,56 @@ def test_a_429_holds_back_all_requests_of_its_kind_and_no_others() -> None:
     assert times["/a/1"][1] >= 60
 
 
+@pytest.mark.fault("H1")
+def test_all_rows_arrive_when_a_limit_that_names_no_time_lifts(record_property: Callable[[str, object], None]) -> None:
+    async def run(seed: int) -> None:
+        clock = VirtualClock()
+        lifts_at = 4.0 * (seed % 2)
+        refused = 0
+
+        def handle(request: httpx.Request) -> httpx.Response:
+            nonlocal refused
+            if clock.monotonic() < lifts_at:
+                refused += 1
+                return answer(429)
+            return answer(200, b'{"path":"%b"}' % request.url.path.encode())
+
+        async with client(handle, clock=clock, seed=seed) as http:
+            replies = await asyncio.gather(*(http.get(f"/results/{n}", kind="results") for n in range(30)))
+        assert [reply.document["path"] for reply in replies] == [f"/results/{n}" for n in range(30)]
+        assert http.requests == 30 + refused
+        assert refused < 30  # a 429 holds back all of its kind, so few find out by themselves
+
+    for seed in range(20):
+        asyncio.run(run(seed))
+    record_property("cases", 20 * 30)
+
+
+@pytest.mark.fault("H6")
+@pytest.mark.parametrize("headers", [{}, {"retry_after": "250"}, {"x_ratelimit_reset": "60", "x_ratelimit_remaining": "0"}])
+def test_429_without_end_is_over_at_the_deadline_of_the_sync(headers: dict[str, str]) -> None:
+    clock = VirtualClock()
+    limits = Limits()
+
+    async def run() -> None:
+        async with client(lambda _: answer(429, **headers), clock=clock, limits=limits) as http:
+            ended = []
+            while clock.monotonic() < limits.run_s + 5:  # a crawl that never gives up by itself
+                with pytest.raises(DeferredError) as caught:
+                    await http.get(f"/tests/{len(ended)}")
+                ended.append(str(caught.value))
+                if "minutes for one sync are over" in ended[-1]:
+                    break
+            asked = http.requests
+            for _ in range(100):
+                with pytest.raises(DeferredError, match="the 45 minutes for one sync are over: the next one goes on"):
+                    await http.get("/tests/1")
+            assert http.requests == asked
+
+    asyncio.run(run())
+    assert limits.run_s - limits.wait_s <= clock.monotonic() <= limits.run_s + 5
+
+
 @pytest.mark.fault("H4", "H6")
 @pytest.mark.parametrize("headers", [{"retry_after": "301"}, {"retry_after": "2814, 2"}, {"x_ratelimit_reset": "1e9"}])
 def test_a_wait_over_the_limit_defers_at_once_and_later_requests_are_not_even_sent(headers: dict[str, str]) -> None:
@@ -103,7 +154,7 @@ def test_a_wait_over_the_limit_defers_at_once_and_later_requests_are_not_even_se
 
 
 @pytest.mark.fault("H7")
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 524])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524])
 def test_troubles_that_do_not_pass_end_after_six_tries(status: int) -> None:
     clock = VirtualClock()
 
@@ -126,6 +177,37 @@ def test_a_trouble_that_passes_costs_nothing_but_time() -> None:
     reply = _get(_in_turn(lambda: answer(503, retry_after="9"), lambda: answer(500), answer), clock)
     assert reply.status == 200
     assert clock.monotonic() >= 9
+
+
+@pytest.mark.fault("H7")
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 521, 522, 523, 524])
+def test_a_5xx_that_names_a_time_is_asked_again_then_and_at_most_six_times(status: int) -> None:
+    clock, times = VirtualClock(), list[float]()
+    with pytest.raises(DeferredError, match=rf"given up after 6 tries, the last one ended with status {status}"):
+        _get(_timed(lambda _: answer(status, retry_after="20"), clock, times), clock)
+    assert len(times) == 6
+    assert all(20 <= later - earlier <= 22 for earlier, later in pairwise(times))
+
+
+@pytest.mark.fault("H28")
+def test_connections_that_the_server_closes_between_calls_cost_no_sync(record_property: Callable[[str, object], None]) -> None:
+    whole = raw(b'{"ok":true}', closes=False)
+
+    async def script(writer: asyncio.StreamWriter, turn: int) -> None:
+        if turn % 5 == 4:  # closed at the very moment in which the next request arrives
+            writer.close()
+        else:  # kept open, or closed behind the client's back after the fourth answer
+            writer.write(whole)
+
+    async def run() -> None:
+        async with raw_server(script, per_connection=4) as server, client(server.url) as http:
+            for _ in range(1000):
+                assert (await http.get("/x")).document == {"ok": True}
+            assert server.connections > 250
+            assert http.requests == len(server.heads) == 1249
+
+    asyncio.run(run())
+    record_property("cases", 1000)
 
 
 @pytest.mark.fault("H28", "H14")

@@ -224,6 +224,23 @@ def test_result_joins_to_the_test_version_that_produced_it(bench: Bench, shuffle
     ]
 
 
+@pytest.mark.parametrize("shuffle", range(4))
+def test_rename_that_only_results_saw_is_a_version_of_its_own_name(bench: Bench, shuffle: int) -> None:
+    def seen(name: str, day: int) -> tuple[Any, ...]:
+        started = f"2026-11-{day:02d}T08:00:00.000Z"
+        document = {"id": f"on-{day}", "checkId": "c1", "name": name, "hasFailures": False, "hasErrors": False, "startedAt": started}
+        return ("checkly/check_results", f"on-{day}", document, 0, "c1")
+
+    definition = ("checkly/checks", "c1", {"id": "c1", "name": "New", "checkType": "API", "activated": True}, 0, None)
+    landings = [seen("Old", 17), seen("Old", 18), seen("New", 19), definition]
+    random.Random(shuffle).shuffle(landings)
+    bench.load(*landings, one_by_one=shuffle < 2)
+    assert bench.ask("SELECT name, is_current FROM core.tests ORDER BY valid_from_at") == [("Old", False), ("New", True)]
+    names = "SELECT result_id, test_name, t.name FROM core.results r JOIN core.tests t ON (t.test_id, t.valid_from_at)"
+    names += " = (r.test_id, r.test_valid_from_at) ORDER BY 1"
+    assert bench.ask(names) == [("on-17", "Old", "Old"), ("on-18", "Old", "Old"), ("on-19", "New", "New")]
+
+
 # --- DocketQA: a group told by its trigger response, then by its members (worked example 3) ------------------------------------
 
 
@@ -261,7 +278,7 @@ def test_group_runs_until_its_members_have_ended(bench: Bench) -> None:
     assert bench.ask("SELECT result_id, outcome, has_detail FROM core.results") == [("38", "running", False)]
     bench.load(("docketqa/test_runs", "38", _run("failed", "2025-07-03T01:40:05.043914+00:00"), 5, None))
     assert bench.ask("SELECT result_id, outcome, has_detail, duration_ms FROM core.results") == [("38", "failed", True, 122011.266)]
-    assert bench.ask("SELECT outcome, is_terminal, failed_count, duration_ms FROM core.runs") == [("failed", True, 1, 122011.0)]
+    assert bench.ask("SELECT outcome, is_terminal, failed_count, duration_ms FROM core.runs") == [("failed", True, 1, 122011.266)]
 
 
 def test_member_alone_makes_its_group(bench: Bench) -> None:

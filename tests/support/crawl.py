@@ -26,7 +26,7 @@ class Due:
     tokens: Mapping[str, str | None]
     closed: frozenset[str] = field(default=frozenset())
 
-    def resume_at(self, endpoint: str, scope: str) -> datetime | None:
+    def resume_at(self, endpoint: str, scope: str, floor: datetime | None = None) -> datetime | None:
         return None
 
     def holes(self, endpoint: str, scope: str) -> Sequence[tuple[datetime, datetime]]:

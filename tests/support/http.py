@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,44 +24,51 @@ QUERY_KEY = "canary/query+key=1234"
 SETTINGS = {"ACME_API_KEY": API_KEY, "ACME_APP_KEY": APP_KEY, "ACME_QUERY_KEY": QUERY_KEY}
 
 Script = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
-"""Writes the answer to the n-th request (from 0). The connection is closed after it."""
+"""Writes the answer to the n-th request (from 0). The connection is closed after it, or after `per_connection` requests."""
 
 
 @dataclass
 class RawServer:
-    """`heads` are the request heads as they came: request line and headers."""
+    """`heads` are the request heads as they came: request line and headers. `connections` counts also those that asked for nothing."""
 
     url: str = ""
+    port: int = 0
+    connections: int = 0
     heads: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
-async def raw_server(script: Script) -> AsyncIterator[RawServer]:
-    """Serve every request with the script, on a free port of 127.0.0.1."""
+async def raw_server(script: Script, *, per_connection: int = 1, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
+    """Serve every request with the script, on a free port of 127.0.0.1; with `tls` under the name localhost."""
     server = RawServer()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.connections += 1
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            server.heads.append(head.decode("latin-1"))
-            await script(writer, len(server.heads) - 1)
-            await writer.drain()
+            for _ in range(per_connection):
+                head = await reader.readuntil(b"\r\n\r\n")
+                server.heads.append(head.decode("latin-1"))
+                await script(writer, len(server.heads) - 1)
+                await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    server.port = listener.sockets[0].getsockname()[1]
+    server.url = f"https://localhost:{server.port}" if tls else f"http://127.0.0.1:{server.port}"
     try:
         yield server
     finally:
         listener.close()
 
 
-def raw(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
-    """A response in bytes. `length` overrides Content-Length; -1 leaves it out: only the close ends the body."""
-    lines = [f"HTTP/1.1 {status}", "Connection: close", *headers]
+def raw(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None, closes: bool = True) -> bytes:
+    """A response in bytes. `length` overrides Content-Length; -1 leaves it out: only the close ends the body.
+
+    Without `closes` the connection may serve further requests, as far as the answer tells."""
+    lines = [f"HTTP/1.1 {status}", *(["Connection: close"] if closes else []), *headers]
     if length != -1:
         lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
@@ -120,15 +128,17 @@ def client(
     clock: Clock | None = None,
     seed: int = 1,
     limits: Limits | None = None,
+    trusts: ssl.SSLContext | None = None,
     **changes: Any,
 ) -> HttpClient:
-    """A client of `acme`: to a URL over real sockets, or to a function from request to response."""
-    is_url = isinstance(to, str)
+    """A client of `acme`: to a URL over real sockets (`trusts` in place of the public authorities), or to a function from request to
+    response."""
+    transport = None if trusts is None else httpx.AsyncHTTPTransport(verify=trusts, trust_env=False)
     return HttpClient(
         acme(**changes),
         {**SETTINGS, "ACME_API_URL": to} if isinstance(to, str) else SETTINGS,
         clock=clock or VirtualClock(),
         rng=Random(seed),
         limits=limits or Limits(),
-        transport=None if is_url else httpx.MockTransport(to),  # type: ignore[arg-type]  # a handler that httpx types too narrowly
+        transport=transport if isinstance(to, str) else httpx.MockTransport(to),
     )

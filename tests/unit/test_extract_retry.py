@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from random import Random
 
@@ -77,6 +78,39 @@ def test_the_rate_limit_reset_counts_where_there_is_no_retry_after() -> None:
 def test_no_header_text_breaks_the_parser(after: str, reset: str) -> None:
     wait = retry.asked_wait_s({"retry-after": after, "x-ratelimit-reset": reset, "date": after}, NOW)
     assert wait is None or 0 <= wait <= retry.LONGEST_S
+
+
+@pytest.mark.fault("H4")
+def test_10_000_texts_made_of_what_such_headers_hold_are_all_read(record_property: Callable[[str, object], None]) -> None:
+    rng = Random(4)
+    pieces = [
+        *"0123456789+-., eE:;\"'\t",
+        "2814, 2",
+        "1e9",
+        "Sun, 22 Nov 2026 12:00:30 GMT",
+        "Nov",
+        "GMT",
+        "\u0663",
+        "\x00",
+        "nan",
+        "inf",
+        "1" * 30,
+    ]
+    for _ in range(10_000):
+        after, reset, date = ("".join(rng.choices(pieces, k=rng.randrange(6))) for _ in range(3))
+        headers = {"retry-after": after, "x-ratelimit-reset": reset, "date": date}
+        wait = retry.asked_wait_s(headers, NOW)
+        assert wait is None or 0 <= wait <= retry.LONGEST_S, (after, reset, date)
+        assert retry.ahead_s(headers, NOW) is None or date
+    record_property("cases", 10_000)
+
+
+@pytest.mark.fault("P9")
+def test_clocks_are_compared_by_the_servers_date() -> None:
+    assert retry.ahead_s({"date": "Sun, 22 Nov 2026 11:00:00 GMT"}, NOW) == 3600
+    assert retry.ahead_s({"date": "Mon, 23 Nov 2026 12:00:00 GMT"}, NOW) == -86_400
+    assert retry.ahead_s({}, NOW) is None
+    assert retry.ahead_s({"date": "yesterday"}, NOW) is None
 
 
 @pytest.mark.fault("H2")

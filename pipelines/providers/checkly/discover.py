@@ -125,8 +125,8 @@ class _Walk:
         for detail in details:
             if detail.document.get("status") == "RUNNING":
                 self.running.add(detail.entity_id)
-            listed = detail.document.get("results") or []
-            ids = [item.get("testSessionResultId") for item in listed if isinstance(item, dict)]
+            listed = detail.document.get("results")
+            ids = [item.get("testSessionResultId") for item in (listed if isinstance(listed, list) else ()) if isinstance(item, dict)]
             wanted_results += [(detail.entity_id, id_, detail.event_at) for id_ in ids if isinstance(id_, str)]
         async for event in self._results(wanted_results):
             yield event

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from pipelines.errors import DeferredError, FetchError, HaltedError
+from pipelines.errors import DeferredError, FetchError, HaltedError, RefusedError
 from pipelines.jsontext import as_instant
 from pipelines.providers.checkly.paging import PAGE_ROWS, listed, whole_second
 from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, refusal
@@ -58,7 +58,7 @@ async def discover_checks(crawl: Crawl) -> AsyncIterator[Event]:
             raise
         except FetchError as error:
             yield Missed(CHECK_RESULTS, check_id, error, parent_id=check_id)
-            failures += isinstance(error, DeferredError)
+            failures += isinstance(error, (DeferredError, RefusedError))
             if failures >= GIVE_UP_AFTER:
                 return
 

@@ -22,7 +22,6 @@ _SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 _DTYPES = {"VARCHAR": pl.String(), "JSON": pl.String(), "DOUBLE": pl.Float64(), "BOOLEAN": pl.Boolean()}
 
 TYPE_OF_BLOCK = {
-    "apiCheckResult": "API",
     "browserCheckResult": "BROWSER",
     "multiStepCheckResult": "MULTI_STEP",
     "playwrightCheckResult": "PLAYWRIGHT",
@@ -31,7 +30,8 @@ TYPE_OF_BLOCK = {
     "grpcCheckResult": "GRPC",
     "tracerouteCheckResult": "TRACEROUTE",
 }
-"""A check result does not name its check's type: the block that it carries does (none: TCP, DNS, ICMP, heartbeat)."""
+"""A check result does not name its check's type: the block that it carries does. Where it does not tell (an API block is assumed to be
+URL checks', too; TCP, DNS, ICMP and heartbeat have none), the check's definition does (derive/tests.sql)."""
 
 
 def flatten_check(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -91,7 +91,7 @@ def flatten_check_result(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         _NOTHING.alias("status"),
         _with("createdAt", pl.col("createdAt"), pl.col("attributes")).alias("attributes"),
     ).drop("sequenceId", "createdAt")
-    # URL checks are assumed to carry an API block: the definition, not the block, says what the test is.
+    # The definition, not the block, says what the test is: versions would flap otherwise.
     rows["sightings"] = rows["sightings"].with_columns(_NOTHING.alias("test_type"))
     return rows
 

@@ -28,9 +28,9 @@ def resolved_ip() -> pl.Expr:
 
 
 def failure_code() -> pl.Expr:
-    """SSL's category, gRPC's status unless it is 0 (OK), why a traceroute ended before its destination."""
+    """SSL's category; of what has not passed, gRPC's status unless it is 0 (OK), or why a traceroute ended before its destination."""
     status = pl.when(_grpc_status() != 0).then(_grpc_status().cast(pl.String))
-    return pl.coalesce(said(_SSL.field("failureCategory")), status, _truncation())
+    return pl.coalesce(said(_SSL.field("failureCategory")), pl.when(_may_have_failed()).then(pl.coalesce(status, _truncation())))
 
 
 def reasons() -> dict[str, pl.Expr]:
@@ -39,9 +39,14 @@ def reasons() -> dict[str, pl.Expr]:
     category = said(_SSL.field("failureCategory"))
     return {
         "ssl": pl.when(category.is_not_null()).then(pl.coalesce(chain, category)),
-        "grpc": pl.when(_grpc_status() != 0).then(said(_GRPC_RESPONSE.field("grpcStatusMessage"))),
-        "traceroute": _truncation(),
+        "grpc": pl.when(_may_have_failed() & (_grpc_status() != 0)).then(said(_GRPC_RESPONSE.field("grpcStatusMessage"))),
+        "traceroute": pl.when(_may_have_failed()).then(_truncation()),
     }
+
+
+def _may_have_failed() -> pl.Expr:
+    """False only where the result says that it passed: an assertion may expect another status than OK, or no arrival."""
+    return (pl.col("hasErrors") | pl.col("hasFailures")).fill_null(value=True)
 
 
 def certificates(opened: pl.DataFrame) -> pl.DataFrame:
@@ -140,15 +145,19 @@ def hops(opened: pl.DataFrame) -> pl.DataFrame:
 
 
 def pings(opened: pl.DataFrame) -> pl.DataFrame:
-    """`core.pings`: round trips to the last hop that a traceroute reached."""
-    latency = pl.coalesce(_ROUTE_RESPONSE.field("finalHopLatency"), _ROUTE.field("finalHopLatency"))
+    """`core.pings`: round trips to the last hop that a traceroute reached; each number is the response's, else its block's."""
+    latencies = [fields.field("finalHopLatency") for fields in (_ROUTE_RESPONSE, _ROUTE)]
+    told = [pl.when(latency.str.starts_with("{")).then(latency) for latency in latencies]
     names = {"rtt_avg_ms": ("avg_ms", "avgMs"), "rtt_min_ms": ("best_ms", "bestMs"), "rtt_max_ms": ("worst_ms", "worstMs")}
-    return opened.filter(latency.str.starts_with("{")).select(
+    return opened.filter(pl.coalesce(told).is_not_null()).select(
         *KEYS,
         pl.lit(0, dtype=pl.Int64).alias("ping_index"),
         WHOLE.alias("step_index"),
-        *(non_negative(first_number(latency, *(f"$.{path}" for path in paths))).alias(name) for name, paths in names.items()),
-        latency.alias("attributes"),
+        *(
+            non_negative(pl.coalesce(first_number(latency, *(f"$.{path}" for path in paths)) for latency in told)).alias(name)
+            for name, paths in names.items()
+        ),
+        pl.coalesce(told).alias("attributes"),
     )
 
 

@@ -106,7 +106,7 @@ _GRPC: dict[str, Place] = {
     "/response/grpcMethod": "exchanges.method",
     "/response/responseMessage": "exchanges.response_body",
     "/response/grpcStatusCode": "exchanges.grpc_status_code",
-    "/response/grpcStatusMessage": ("exchanges.attributes#/grpcStatusMessage", "errors.message"),
+    "/response/grpcStatusMessage": "exchanges.attributes#/grpcStatusMessage",
     "/response/healthStatusLabel": "exchanges.grpc_health_status",
     "/response/metadata": "exchanges.response_headers",
     "/response/requestError": "errors.message",

@@ -187,9 +187,10 @@ def unmatched(found: pl.DataFrame) -> pl.DataFrame:
 
 def drift(assertions: pl.DataFrame) -> pl.DataFrame:
     """Payloads in which outcomes match no configured assertion: columns entity_id, json_pointer, kind."""
+    place = pl.when(pl.col("step_index") >= 0).then(pl.lit("/result/steps/*/assertionResults/*"))
     return (
         assertions.filter(pl.col("is_extra") == 1)
-        .select("entity_id", json_pointer=pl.lit("/result/assertionResults/*"), kind=pl.lit("unknown_value"))
+        .select("entity_id", json_pointer=place.otherwise(pl.lit("/result/assertionResults/*")), kind=pl.lit("unknown_value"))
         .unique(maintain_order=True)
     )
 

@@ -170,7 +170,7 @@ def error_rows(base: pl.DataFrame) -> list[pl.DataFrame]:
     return [
         error_frame(base, "failure", sentence(said(owner.struct.field("message"))), code=owner.struct.field("code")),
         error_frame(base, "error", sentence(said(result("error")))),
-        error_frame(base, "error", plain_error()),
+        error_frame(base, "error", sentence(said(result("errorMessage")))),
     ]
 
 

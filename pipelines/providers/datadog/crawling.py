@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipelines import jsontext
-from pipelines.errors import DeferredError
+from pipelines.errors import DeferredError, RefusedError
 from pipelines.providers.datadog.leaves import OPEN_EVENT_TYPES
 from pipelines.providers.spec import Document, Reply, State, refusal
 
@@ -68,10 +68,10 @@ class Streak:
         return self.failures >= GIVE_UP_AFTER
 
     def add(self, error: Exception | None) -> None:
-        """How a request ended; another refusal than DeferredError neither counts nor clears."""
+        """How a request ended; a refusal of one id (4xx) neither counts nor clears."""
         if error is None:
             self.failures = 0
-        elif isinstance(error, DeferredError):
+        elif isinstance(error, (DeferredError, RefusedError)):
             self.failures += 1
 
 

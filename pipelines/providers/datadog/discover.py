@@ -108,6 +108,7 @@ async def _tests(crawl: Crawl, scopes: dict[str, _Scope]) -> AsyncIterator[Event
                 scopes[public_id] = _Scope(kind, public_id)
         if len(listed) < TESTS_PER_PAGE or not fresh:
             return
+    yield Missed("tests", "", DeferredError(f"Datadog's list of tests has more than {MAX_PAGES} pages."))
 
 
 def _known_scopes(crawl: Crawl, scopes: dict[str, _Scope]) -> None:
@@ -155,8 +156,7 @@ def _row_jobs(listing: _Listing, scopes: Sequence[_Scope]) -> list[Callable[[], 
 
 
 def _window(crawl: Crawl, scope: _Scope) -> tuple[datetime, datetime]:
-    from_at, to_at = crawl.window(scope.kind.rows, scope.public_id)
-    return max(from_at, crawl.now - FLOOR), to_at
+    return crawl.window(scope.kind.rows, scope.public_id, crawl.now - FLOOR)
 
 
 async def _list_rows(listing: _Listing, scope: _Scope, from_at: datetime, to_at: datetime, *, covers: bool = True) -> Sequence[Event]:
@@ -218,7 +218,7 @@ async def _page_back(listing: _Listing, scope: _Scope, from_at: datetime, to_at:
             raise DeferredError(f"Datadog test {scope.public_id}: more than {PAGE_ROWS} results in one second cannot be paged.")
         floor_ms = jsontext.as_number(reply.document.get("last_timestamp_fetched"))
         is_read_down = floor_ms is None or floor_ms <= from_ms
-        if not is_new or oldest_ms <= from_ms or (not is_full and is_read_down):
+        if not is_new or oldest_ms < from_ms or (not is_full and is_read_down):
             return
         end_ms = min(end_ms, math.ceil(oldest_ms / 1000) * 1000)
     raise DeferredError(f"Datadog test {scope.public_id}: the list of results does not end after {MAX_PAGES} pages.")

@@ -21,7 +21,7 @@ from pipelines.providers.datadog.common import (
 )
 from pipelines.providers.datadog.configuration import with_configuration
 from pipelines.providers.datadog.leaves import STEP_DEPTH
-from pipelines.transform.expressions import explode_indexed, json_list, json_object, non_negative, plain, quoted, whole
+from pipelines.transform.expressions import explode_indexed, json_list, json_object, non_negative, number_text, plain, quoted, whole
 
 _PATH = [f"place_{level}" for level in range(STEP_DEPTH)]
 _STEP_KEYS = {
@@ -201,7 +201,7 @@ def _step_rows(steps: pl.DataFrame) -> pl.DataFrame:
                 },
                 "checkType": quoted(pl.col("checkType")),
                 # a step that did not run has no duration, whatever the payload says
-                "duration": pl.when(is_skipped).then(pl.col("duration")),
+                "duration": pl.when(is_skipped).then(number_text(pl.col("duration"))),
                 "warnings": _unless_empty(pl.col("warnings")),
                 "failureCode": quoted(pl.col("failure").struct.field("code")),
                 "browserErrors": _browser_error_json(),

@@ -47,7 +47,7 @@ SELECT
          ELSE coalesce(d.is_terminal, false) OR coalesce(s.is_terminal, false) END AS is_terminal,
     coalesce(d.started_at, s.started_at, m.started_at) AS started_at,
     coalesce(d.ended_at, s.ended_at, m.ended_at) AS ended_at,
-    coalesce(d.duration_ms, s.duration_ms, epoch_ms(m.ended_at) - epoch_ms(m.started_at)) AS duration_ms,
+    coalesce(d.duration_ms, s.duration_ms, (epoch_us(m.ended_at) - epoch_us(m.started_at)) / 1000) AS duration_ms,
     coalesce(d.started_at, s.started_at, m.started_at)::DATE AS utc_date,
     coalesce(d.passed_count, s.passed_count, m.passed_count) AS passed_count,
     coalesce(d.failed_count, s.failed_count, m.failed_count) AS failed_count,

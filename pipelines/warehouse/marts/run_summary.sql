@@ -1,4 +1,4 @@
--- What came out of each run, how long did it take, and what was slowest?
+-- What came out of each run, how long did it take, and what was slowest? A run without results here has the counts that it was told with.
 WITH finals AS (
     SELECT run_key,
         count(*) AS executions,
@@ -18,11 +18,11 @@ SELECT
     u.run_key, u.provider, u.run_id, u.kind, u.name AS run_name, u.application, u.environment, u.status, u.outcome, u.is_terminal,
     u.started_at, u.ended_at, u.utc_date, u.duration_ms,
     coalesce(f.executions, 0) AS executions,
-    coalesce(f.passed_count, 0) AS passed_count,
+    coalesce(f.passed_count, CASE WHEN m.executions IS NULL THEN u.passed_count END, 0) AS passed_count,
     coalesce(f.degraded_count, 0) AS degraded_count,
-    coalesce(f.failed_count, 0) AS failed_count,
-    coalesce(f.aborted_count, 0) AS aborted_count,
-    coalesce(f.unresolved_count, 0) AS unresolved_count,
+    coalesce(f.failed_count, CASE WHEN m.executions IS NULL THEN u.failed_count END, 0) AS failed_count,
+    coalesce(f.aborted_count, CASE WHEN m.executions IS NULL THEN u.aborted_count END, 0) AS aborted_count,
+    coalesce(f.unresolved_count, CASE WHEN m.executions IS NULL THEN u.unresolved_count END, 0) AS unresolved_count,
     coalesce(m.executions, 0) - coalesce(f.executions, 0) AS pending_count,
     f.passed_count / nullif(f.passed_count + f.failed_count, 0) AS pass_rate,
     f.slowest_result_key, f.slowest_test_name, f.slowest_duration_ms,
