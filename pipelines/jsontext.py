@@ -7,7 +7,7 @@ No masking, no schema here.
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import simplejson
@@ -77,12 +77,12 @@ def as_number(value: Any) -> float | None:
 
 
 def as_instant(value: Any) -> datetime | None:
-    """The instant of an ISO-8601 text with a zone, None for anything else."""
+    """The instant of an ISO-8601 text with a zone, in UTC; None for anything else and for what in UTC has no date (year 1, 9999)."""
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return instant.astimezone(UTC) if instant is not None and instant.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return instant if instant is not None and instant.tzinfo is not None else None
 
 
 def _depth(value: Any) -> int:

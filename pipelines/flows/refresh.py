@@ -6,6 +6,7 @@ The work file is disposable: one that cannot be opened, is of another format, or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from pipelines.schemas.marts import MARTS
 from pipelines.settings import Settings
 from pipelines.warehouse import ddl
 from pipelines.warehouse.books import write_books, write_gaps
-from pipelines.warehouse.connect import Connection, DuckError, open_work, writer_lock
+from pipelines.warehouse.connect import Connection, DuckError, is_damage, open_work, writer_lock
 from pipelines.warehouse.load import loaded_files
 from pipelines.warehouse.marts import build_marts
 from pipelines.warehouse.publish import checkpoint, contents, publish, published_contents
@@ -58,30 +59,39 @@ def refresh(
 
     Raises BusyError when another run holds the writer's place for 10 minutes, WarehouseError when the file cannot be written.
     """
-    lake = Lake(settings.lake)
     with writer_lock(settings.home):
-        work = work_path(settings)
-        if rebuild:
-            _throw_away(work)
-        connection = _open(work, lake)
         try:
-            refused = [pl.DataFrame(lake.refused(name)) for name in providers]
-            write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
-            report = RefreshReport(load_new(connection, lake, providers, clock, progress))
-            if rebuild or contents(connection) != published_contents(settings.warehouse):
-                write_gaps(connection, _gaps(settings, lake, providers, clock))
-                build_marts(connection)
-                ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
-                report.rows = _row_counts(connection)
-                checkpoint(connection, work)
-                report.bytes = publish(work, settings.warehouse, settings.publish_mode)
-                report.published = True
-            else:
-                report.rows = _row_counts(connection)
+            try:
+                return _refresh(settings, providers, clock, rebuild, progress)
+            except DuckError as error:
+                if rebuild or not is_damage(error):
+                    raise
+                return _refresh(settings, providers, clock, True, progress)
         except DuckError as error:
             raise WarehouseError(f"The warehouse could not be loaded: {str(error).splitlines()[0]}") from error
-        finally:
-            connection.close()
+
+
+def _refresh(settings: Settings, providers: Mapping[str, Provider], clock: Clock, rebuild: bool, progress: Progress) -> RefreshReport:
+    lake, work = Lake(settings.lake), work_path(settings)
+    if rebuild:
+        _throw_away(work)
+    connection = _open(work, lake)
+    try:
+        refused = [pl.DataFrame(lake.refused(name)) for name in providers]
+        write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
+        report = RefreshReport(load_new(connection, lake, providers, clock, progress))
+        if rebuild or contents(connection) != published_contents(settings.warehouse):
+            write_gaps(connection, _gaps(settings, lake, providers, clock))
+            build_marts(connection)
+            ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
+            report.rows = _row_counts(connection)
+            checkpoint(connection, work)
+            report.bytes = publish(work, settings.warehouse, settings.publish_mode)
+            report.published = True
+        else:
+            report.rows = _row_counts(connection)
+    finally:
+        connection.close()
     return report
 
 
@@ -98,9 +108,10 @@ def _open(work: Path, lake: Lake) -> Connection:
         except WarehouseError:
             _throw_away(work)
         else:
-            # a ledger that names files the lake does not hold was loaded from another lake
-            if ddl.is_current_format(connection) and loaded_files(connection) <= {f.name for f in lake.raw_files()}:
-                return connection
+            # a ledger that names files the lake does not hold was loaded from another lake; one that cannot be read is damaged
+            with suppress(DuckError):
+                if ddl.is_current_format(connection) and loaded_files(connection) <= {f.name for f in lake.raw_files()}:
+                    return connection
             connection.close()
             _throw_away(work)
     connection = open_work(work)

@@ -25,8 +25,8 @@ MAX_LINE_CHARS = 600
 _JSON_LEVELS = 2  # JSON inside JSON inside a field; deeper it is scrubbed as plain text
 _PASSES = 6
 _SHORTEST_OWN = 8  # shorter ones are no keys, and would be found in innocent words
-_NAME_FIELDS = ("name", "key", "property", "header")
-_VALUE_FIELDS = frozenset(("value", "values", "actual", "target", "expected", "example", "pattern", "content"))
+_NAME_FIELDS = ("name", "key", "property", "header", "selector", "label", "field", "element")
+_VALUE_FIELDS = frozenset(("value", "values", "actual", "target", "expected", "example", "pattern", "content", "text"))
 
 
 class Redactor:

@@ -100,6 +100,11 @@ def wal(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
+def is_damage(error: duckdb.Error) -> bool:
+    """Whether the file itself is broken: DuckDB checks every block that it reads. No room and no memory are other errors."""
+    return "Corrupt database file" in str(error) or isinstance(error, (duckdb.InternalException, duckdb.SerializationException))
+
+
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """All of the block or nothing of it."""

@@ -350,6 +350,13 @@ def test_undocumented_field_with_a_harmless_name_is_kept(name: str) -> None:
     assert REDACTOR.redact({name: "x"}, {}) == {name: "x"}
 
 
+@pytest.mark.parametrize("place", ["selector", "label", "field", "element"])
+def test_what_is_typed_into_a_secret_field_is_masked(place: str) -> None:
+    typed = REDACTOR.redact({place: "#password", "value": "Kitten7", "text": "Kitten8", "delay": 20}, FREE)
+    assert typed == {place: "#password", "value": REDACTOR.mask("Kitten7"), "text": REDACTOR.mask("Kitten8"), "delay": 20}
+    assert REDACTOR.redact({place: "#search", "value": "shoes"}, FREE) == {place: "#search", "value": "shoes"}
+
+
 def test_flag_with_a_secret_name_stays_a_flag() -> None:
     assert REDACTOR.redact({"persistCookies": False}, FREE) == {"persistCookies": False}
 
