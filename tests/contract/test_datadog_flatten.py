@@ -379,7 +379,10 @@ def test_list_rows_make_results_timings_failed_assertions_and_errors() -> None:
     assert rows(tables["assertions"], "entity_id", "assertion_index", "source", "target", "actual", "outcome") == [
         ("501", 2, "header", "text/html", "text/html; charset=utf-8", "failed")
     ]
-    assert rows(tables["errors"], "entity_id", "message") == [("500", "getaddrinfo ENOTFOUND api.example.com")]
+    assert rows(tables["errors"], "entity_id", "message") == [
+        ("501", 'header content-type is "text/html", found "text/html; charset=utf-8"'),
+        ("500", "getaddrinfo ENOTFOUND api.example.com"),
+    ]
     assert tables["timings"].height == 5
     assert attributes(tables["results"])["nextTryAt"] == "2025-11-24T16:15:01.647Z"
 

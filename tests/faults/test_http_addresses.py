@@ -216,7 +216,7 @@ def test_a_name_that_leads_to_an_address_inside_gets_no_request_through(monkeypa
     real = socket.getaddrinfo
 
     def rebound(host: object, *more: Any, **named: Any) -> Any:
-        return real("127.0.0.1" if host in ("api.acme.test", b"api.acme.test") else host, *more, **named)  # type: ignore[arg-type]
+        return real("127.0.0.1" if host in ("api.acme.test", b"api.acme.test") else host, *more, **named)  # type: ignore[arg-type] - the real one takes more
 
     monkeypatch.setattr(socket, "getaddrinfo", rebound)
     authority = Authority(tmp_path)
