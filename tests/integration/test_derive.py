@@ -187,6 +187,7 @@ def test_row_alone_makes_the_result(bench: Bench) -> None:
     assert bench.ask("SELECT phase FROM core.timings ORDER BY 1") == [("dns",), ("total",)]
 
 
+@pytest.mark.fault("P14")
 def test_result_takes_the_name_that_its_test_had(bench: Bench) -> None:
     def definition(name: str, minute: int) -> tuple[Any, ...]:
         document = {"public_id": "abc-def-ghi", "name": name, "type": "api", "status": "live", "locations": [], "tags": []}
@@ -208,6 +209,7 @@ def _version(tag: str, minute: int) -> tuple[Any, ...]:
     return ("datadog/tests", "abc-def-ghi", document, minute, None)
 
 
+@pytest.mark.fault("P14")
 @pytest.mark.parametrize("shuffle", range(6))
 def test_result_joins_to_the_test_version_that_produced_it(bench: Bench, shuffle: int) -> None:
     landings = [_version("v1", 10), _version("v2", 300), _version("v3", 600), _at(-5), _at(20), _at(299), _at(301), _at(650)]

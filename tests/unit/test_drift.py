@@ -89,6 +89,7 @@ def test_documented_payload_has_no_drift(payload: str) -> None:
 ASSERTIONS = "/config/assertions/*"
 
 
+@pytest.mark.fault("D12", "D13", "D6")
 @pytest.mark.parametrize(
     ("payload", "pointer", "kind"),
     [
@@ -168,6 +169,7 @@ def test_nothing_below_a_free_name_is_drift() -> None:
     assert drift('{"free":{"x":{"status":"exploded"}},"headers":{"x":{"y":[]}},"any":{"status":{"a":[1,{}]}}}') == set()
 
 
+@pytest.mark.fault("D12")
 def test_an_undocumented_field_is_one_pointer_and_its_inside_none() -> None:
     assert drift('{"new":{"inner":[{"deep":1}]}}') == {("/new", "unknown_field")}
 
@@ -338,3 +340,12 @@ def test_one_mutation_of_a_documented_payload_is_found_at_its_place_and_nothing_
     place, value, expected = data.draw(st.sampled_from(possible))
     found = drift_by_payload((fine, json.dumps(mutated(document, place, value))), tree)
     assert sorted(found) == sorted(("1", pointer, kind) for pointer, kind in expected)
+
+
+@pytest.mark.fault("D7")
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30, 10**400])
+def test_a_number_beyond_every_integer_is_drift_and_no_crash(number: int) -> None:
+    assert drift(f'{{"at_ms":{number},"config":{{"assertions":[{{"target":{number}}},5]}}}}') == {
+        ("/at_ms", "type_change"),
+        (ASSERTIONS, "type_change"),
+    }

@@ -17,6 +17,8 @@ GIVE_UP_AFTER = 5
 """Requests in a row that fail after all retries before the rest is left for the next sync: it is the API then, not the
 test or result. What failed in an earlier sync comes last, so that it cannot keep the others waiting."""
 
+_FIRST_MS = datetime(2010, 1, 1, tzinfo=UTC).timestamp() * 1000
+
 V2_MODES = ("off", "missing", "all")
 """Which tests' results are read by v2: none, those that v1 has no (or no whole) results for, every test's."""
 
@@ -101,9 +103,9 @@ def told_v2(document: Document) -> dict[str, Any]:
     return _object(document, "attributes")
 
 
-def v2_times(told: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Start and end in epoch ms, as far as they are told."""
-    return jsontext.as_number(told.get("started_at")), jsontext.as_number(told.get("finished_at"))
+def v2_times(told: Mapping[str, Any], now: datetime) -> tuple[float | None, float | None]:
+    """Start and end in epoch ms, as far as they are told and can be."""
+    return told_ms(told.get("started_at"), now), told_ms(told.get("finished_at"), now)
 
 
 def _object(document: Document, name: str) -> dict[str, Any]:
@@ -126,6 +128,13 @@ def from_ms_epoch(check_ms: float | None) -> datetime | None:
         return datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=check_ms)
     except OverflowError:
         return None
+
+
+def told_ms(value: Any, now: datetime) -> float | None:
+    """Epoch milliseconds as told; None when they are missing or cannot be when a result was made (before 2010, or yet to come): such a
+    row belongs to whatever window it is listed in, and no page ends at it."""
+    ms = jsontext.as_number(value)
+    return ms if ms is not None and _FIRST_MS <= ms <= epoch_ms(now + timedelta(days=1)) else None
 
 
 def epoch_ms(instant: datetime) -> int:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from pipelines import jsontext
 from pipelines.errors import FetchError, GoneError, HaltedError
 from pipelines.providers.datadog.crawling import (
     KINDS,
@@ -20,6 +19,7 @@ from pipelines.providers.datadog.crawling import (
     from_ms_epoch,
     id_text,
     state,
+    told_ms,
     told_result,
     told_v2,
     v2_mode,
@@ -189,7 +189,8 @@ def _detail(candidate: Candidate, reply: Reply) -> Payload:
     document, kind = reply.document, candidate.kind
     if not isinstance(document, dict) or (candidate.result_id not in (told_ids := _told_ids(document, kind)) and told_ids):
         raise refusal(reply, f"Datadog result {candidate.result_id}: the answer is not this result.")
-    check_ms = v2_times(told_v2(document))[0] if kind.is_v2 else jsontext.as_number(document.get("check_time"))
+    at = reply.fetched_at
+    check_ms = v2_times(told_v2(document), at)[0] if kind.is_v2 else told_ms(document.get("check_time"), at)
     event_at = candidate.event_at or from_ms_epoch(check_ms)
     return Payload(kind.details, candidate.result_id, document, reply, parent_id=candidate.public_id, event_at=event_at)
 

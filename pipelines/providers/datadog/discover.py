@@ -15,7 +15,19 @@ from functools import partial
 
 from pipelines import jsontext
 from pipelines.errors import DeferredError, FetchError, HaltedError
-from pipelines.providers.datadog.crawling import KINDS, V2, Kind, Streak, epoch_ms, from_ms_epoch, id_text, kind_of, objects, v2_mode
+from pipelines.providers.datadog.crawling import (
+    KINDS,
+    V2,
+    Kind,
+    Streak,
+    epoch_ms,
+    from_ms_epoch,
+    id_text,
+    kind_of,
+    objects,
+    told_ms,
+    v2_mode,
+)
 from pipelines.providers.datadog.details import Candidate, fetch_details, note
 from pipelines.providers.datadog.paging_v2 import page_back as page_back_v2
 from pipelines.providers.spec import Covered, Crawl, Document, Event, Missed, Payload, Reply, bounded, refusal
@@ -200,7 +212,7 @@ async def _page_back(listing: _Listing, scope: _Scope, from_at: datetime, to_at:
         is_new = False
         oldest_ms = math.inf
         for row in rows:
-            check_ms = jsontext.as_number(row.get("check_time"))
+            check_ms = told_ms(row.get("check_time"), reply.fetched_at)
             oldest_ms = min(oldest_ms, math.inf if check_ms is None else check_ms)
             result_id = id_text(row.get("result_id"))
             if result_id is None:

@@ -37,7 +37,7 @@ async def page_back(client: Client, kind: Kind, public_id: str, window: tuple[da
         known = len(read)
         first_start = first_end = math.inf
         for row in rows:
-            times = [time for time in v2_times(told_v2(row)) if time is not None]
+            times = [time for time in v2_times(told_v2(row), reply.fetched_at) if time is not None]
             first_start, first_end = min([first_start, *times[:1]]), min([first_end, *times[-1:]])
             result_id = id_text(row.get("id"))
             if result_id is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipelines.transform.expressions import explode_indexed, json_object, non_negative, plain, quoted
+from pipelines.providers.docketqa.leaves import step_ms
+from pipelines.transform.expressions import explode_indexed, json_object, plain, quoted
 
 NOT_RUN = "Step not completed"
 """What a step says that was not reached (example of Get Test Run, read 2026-08); there is no flag for it."""
@@ -40,7 +41,7 @@ def children(tries: pl.DataFrame) -> dict[str, pl.DataFrame]:
             pl.col("task").alias("name"),
             "kind",
             "outcome",
-            pl.when(pl.col("outcome") != "skipped").then(non_negative(pl.col("duration")) * 1000).alias("duration_ms"),
+            pl.when(pl.col("outcome") != "skipped").then(step_ms(pl.col("duration"))).alias("duration_ms"),
             pl.col("result").alias("result_text"),
             pl.when(pl.col("outcome") == "failed").then("result").alias("error_message"),
             json_object({"duration": pl.when(pl.col("duration") < 0).then(pl.col("duration"))}).alias("attributes"),

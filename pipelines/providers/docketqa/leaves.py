@@ -7,6 +7,8 @@ secret of them it holds is masked.
 
 from __future__ import annotations
 
+import polars as pl
+
 from pipelines.schemas.leaves import (
     FLAG,
     FREE,
@@ -17,10 +19,18 @@ from pipelines.schemas.leaves import (
     RAW_SCRUBBED,
     SCRUBBED,
     TEXT,
+    Leaf,
     Tree,
     enum,
 )
-from pipelines.transform.leaves import DURATION, INSTANT, WHOLE
+from pipelines.transform.expressions import non_negative
+from pipelines.transform.leaves import INSTANT, WHOLE
+
+
+def step_ms(seconds: pl.Expr) -> pl.Expr:
+    """How long a step took, in milliseconds; NULL where that cannot be."""
+    return non_negative(seconds * 1000)
+
 
 STATUS = enum("running", "passed", "failed", "stopped")
 
@@ -93,7 +103,7 @@ STEP: dict[str, Tree] = {
     "task": SCRUBBED,
     "is_successful": FLAG,
     "result": SCRUBBED,
-    "duration": DURATION,
+    "duration": Leaf("DOUBLE", read=step_ms),
     "actions": [ACTION],
 }
 
