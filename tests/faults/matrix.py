@@ -127,6 +127,7 @@ ROWS: dict[str, tuple[str, str]] = {
 }
 
 STRUCK: dict[str, str] = {
+    "S7": "a home belongs to one machine: file locks are not promised across hosts, and the README says so",
     "X10": "there is no YAML of ours; .env is read as plain NAME=value lines",
     "X13": "artifacts are never fetched, so nothing is unpacked",
 }
