@@ -68,7 +68,7 @@ def copied(house: House, home: Path) -> House:
 
 
 @pytest.mark.fault("S2")
-@pytest.mark.parametrize("kills", [60, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [20, pytest.param(1000, marks=pytest.mark.slow)])
 def test_syncs_killed_at_random_again_and_again_end_where_an_undisturbed_one_does(
     grown: House, server: SandboxServer, folder: Path, kills: int, record_property: Any
 ) -> None:
