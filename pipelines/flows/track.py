@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 
 from pipelines import jsontext
 from pipelines.clock import Clock
-from pipelines.errors import SettingsError
+from pipelines.errors import LakeError, SettingsError
 from pipelines.flows.pull import plausible_date
 from pipelines.lake.history import LakeHistory, read_history
 from pipelines.lake.private import Private
@@ -125,10 +126,11 @@ def _land(
 ) -> None:
     """Land the payloads that lines are, masked. They came without a request, so status and URL are NULL.
 
-    Of two lines about one entity the later one is newer: each line is dated a microsecond after the one before.
+    Of two lines about one entity the later one is newer: each line is dated a microsecond after the one before. A body that has landed
+    before is the same event delivered again (webhooks may be), not a change back: it lands once.
     """
     rows: dict[str, list[RawRow]] = {}
-    shas: dict[tuple[str, str], str] = {}
+    landed = _landed(provider, lake, {name for line in lines for name, *_ in line.payloads})
     dates: dict[tuple[str, str], date | None] = {}
     for number, line in enumerate(lines):
         fetched_at = now + timedelta(microseconds=number)
@@ -137,10 +139,10 @@ def _land(
             masked = redactor.redact(document, endpoint.tree)
             text = jsontext.dump(masked)
             sha = payload_sha256(text)
-            if sha == (shas.get(place) or history.last_sha(*place)):
+            if (*place, sha) in landed:
                 report.unchanged += 1
                 continue
-            shas[place] = sha
+            landed.add((*place, sha))
             if place not in dates:
                 is_known = entity_id in history.landed(name)
                 dates[place] = history.window_date(*place) if is_known else plausible_date(event_at, fetched_at)
@@ -163,3 +165,13 @@ def _land(
             report.landed += 1
     for name, each in rows.items():
         lake.land(provider.name, name, each, sync_id)
+
+
+def _landed(provider: Provider, lake: Lake, endpoints: set[str]) -> set[tuple[str, str, str]]:
+    """Endpoint, entity id and hash of every version in the raw files of these endpoints; a damaged file holds none."""
+    found: set[tuple[str, str, str]] = set()
+    for file in (file for file in lake.raw_files(provider.name) if file.endpoint in endpoints):
+        with suppress(LakeError):
+            table = lake.read_raw(file, ["endpoint", "entity_id", "payload_sha256"])
+            found.update(zip(*(table[name].to_pylist() for name in ("endpoint", "entity_id", "payload_sha256")), strict=True))
+    return found

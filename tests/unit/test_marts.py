@@ -527,7 +527,7 @@ def test_days_left_are_those_of_the_newest_certificate(warehouse: Warehouse) -> 
     expired = warehouse.result("passed", test_id="expired")
     for key, left in ((older, 1.5), (newer, 30.5), (expired, -0.5)):
         warehouse.add("core.certificates", result_key=key, subject_cn="cn.example", valid_to_at=NOW + left * DAY)
-    warehouse.add("core.exchanges", result_key=newer, exchange_index=0, url="https://user@shop.example:8443/cart?x=1")
+    warehouse.add("core.exchanges", result_key=newer, exchange_index=0, step_index=-1, url="https://user@shop.example:8443/cart?x=1")
     warehouse.build()
     assert warehouse.rows("SELECT host, days_left, seen_at FROM marts.certificate_expiry ORDER BY days_left") == [
         {"host": "cn.example", "days_left": -1, "seen_at": NOON},

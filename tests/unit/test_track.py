@@ -113,6 +113,15 @@ def test_what_has_not_changed_does_not_land_again(settings: Settings) -> None:
     assert (again.landed, again.unchanged, again.registered, again.known) == (0, 1, 0, 2)
 
 
+@pytest.mark.fault("S11")
+def test_an_event_that_is_delivered_again_lands_once(settings: Settings) -> None:
+    payload = {"id": TRIGGERED["test_group_run"]["id"], "name": "Nightly", "status": "passed", "tests": []}
+    both = [json.dumps(body).encode() for body in (TRIGGERED, {"event": "test_group_run_passed", "payload": payload})]
+    assert lines(settings, "docketqa", *both).landed == 2
+    again = lines(settings, "docketqa", *both, sync_id="s2")
+    assert (again.landed, again.unchanged) == (0, 2)
+
+
 @pytest.mark.fault("X2")
 def test_a_secret_in_a_webhook_is_masked_before_it_lands(settings: Settings) -> None:
     group = {**TRIGGERED["test_group_run"], "notes": "password=Hunter2-typed", "api_key": "key-in-a-webhook-1"}
