@@ -65,7 +65,6 @@ def _publish(work: Path, published: Path, mode: int) -> int:
     copy = published.with_name(f".{published.name}.tmp")
     _remove(copy)
     try:
-        copy.unlink(missing_ok=True)
         with work.open("rb") as source, copy.open("xb") as target:  # never through a link that lies there
             os.fchmod(target.fileno(), 0o600)
             shutil.copyfileobj(source, target, 4 * 1024 * 1024)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipelines.transform.drift import escape
+
 Path = tuple[str | int, ...]
 
 
@@ -60,4 +62,4 @@ def replaced(document: Any, path: Path, value: Any) -> Any:
 
 def pointer_of(path: Path) -> str:
     """The JSON pointer of a path, `*` for list places."""
-    return "".join("/*" if isinstance(place, int) else "/" + place.replace("~", "~0").replace("/", "~1") for place in path)
+    return "".join("/*" if isinstance(place, int) else "/" + escape(place) for place in path)

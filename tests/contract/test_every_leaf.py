@@ -11,6 +11,7 @@ from pipelines.providers import load_providers
 from pipelines.schemas import CORE
 from pipelines.schemas.leaves import Leaf, OneOf, Tree
 from pipelines.schemas.places import Target
+from pipelines.transform.drift import escape
 from tests.support.coverage import PAGE, cover, row
 
 ENDPOINTS = [(provider.name, endpoint.name) for provider in load_providers().values() for endpoint in provider.endpoints]
@@ -50,7 +51,7 @@ def _leaves(tree: Tree, pointer: str) -> Iterator[tuple[str, Leaf]]:
         yield pointer, tree
     elif isinstance(tree, dict):
         for name, child in tree.items():
-            yield from _leaves(child, f"{pointer}/{name}")
+            yield from _leaves(child, f"{pointer}/{escape(name)}")
     elif isinstance(tree, list):
         yield from _leaves(tree[0], f"{pointer}/*")
     elif isinstance(tree, OneOf):

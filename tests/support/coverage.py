@@ -29,6 +29,7 @@ from pipelines.providers.spec import Endpoint, Provider
 from pipelines.schemas import CORE
 from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree
 from pipelines.schemas.places import Places, Target
+from pipelines.transform.drift import escape
 from pipelines.transform.expressions import from_epoch_ms, from_iso
 from tests.support.house import House
 
@@ -100,7 +101,7 @@ class Planter:
                 chosen = forms[self._next(f"{pointer} forms", len(forms))]
                 names -= {name for form in forms for name in form} - set(chosen)
             return {
-                name: self._plant(child, f"{pointer}/{_escape(name)}", f"{concrete}/{_escape(name)}", entity_id)
+                name: self._plant(child, f"{pointer}/{escape(name)}", f"{concrete}/{escape(name)}", entity_id)
                 for name, child in tree.items()
                 if name in names
             }
@@ -288,10 +289,6 @@ def _resolve(value: Any, pointer: str) -> list[Any]:
                 below += each if name == "*" else each[int(name) : int(name) + 1] if name.isdigit() else []
         values = below
     return values
-
-
-def _escape(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _leaks(secrets: list[str], home: Path) -> list[str]:

@@ -128,7 +128,7 @@ def _run(world: World, item: Try) -> Json:
             "pipeline": {"id": str(rng.getrandbits(40)), "name": "storefront", "number": number, "url": f"{_REPOSITORY}/actions/{number}"},
             "provider": {"name": "github"},
             "stage": {"name": "after deploy"},
-            "workspace_path": "/home/runner/work/storefront",
+            "workspace_path": "/builds/shop/storefront",
         },
         "git": {
             "branch": "main",
