@@ -5,7 +5,7 @@
 # pyproject.toml. PYTHON=/path/to/python3.12 chooses the interpreter.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format docs coverage faults ui lock clean
+.PHONY: help demo test test-slow lint audit format docs coverage test-coverage faults ui lock clean
 
 BIN   := .venv/bin
 STAMP := .venv/.installed-from-lock
@@ -17,6 +17,9 @@ endif
 
 QUIET_UV  = --quiet --python $(BIN)/python --no-deps
 QUIET_PIP = --quiet --disable-pip-version-check --no-deps --require-hashes
+
+# A file's tests stay together: they share sandboxes and homes.
+ON_ALL_CORES = -n auto --dist loadfile
 
 # uv trusts the system's certificates, as pip does: company networks have their own. Two names, for newer and older uv.
 export UV_SYSTEM_CERTS = 1
@@ -30,11 +33,11 @@ demo: $(STAMP)  ## the whole job on made-up data: sandbox, sync, warehouse, mart
 
 test: $(STAMP)  ## all tests but the slow ones
 	@echo '==> tests'
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(ON_ALL_CORES)
 
 test-slow: $(STAMP)  ## the slow tests only
 	@echo '==> slow tests'
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest $(ON_ALL_CORES) -m slow
 
 lint: $(STAMP)  ## style, types, and who may import whom
 	@echo '==> ruff'
@@ -44,6 +47,9 @@ lint: $(STAMP)  ## style, types, and who may import whom
 	@$(BIN)/mypy --strict pipelines
 	@echo '==> import-linter'
 	@$(BIN)/lint-imports
+
+audit: $(STAMP)  ## known vulnerabilities of the locked versions (network)
+	@.ci/audit
 
 format: $(STAMP)  ## let ruff format and fix what it safely can
 	@$(BIN)/ruff check --fix .
@@ -55,6 +61,14 @@ docs: $(STAMP)  ## render what is rendered in docs/ (the dictionary) anew
 coverage: $(STAMP)  ## every documented leaf in its place, every mutation tried: docs/coverage.md, docs/conformance.md (minutes)
 	@$(BIN)/python -m tests.support.coverage
 	@$(BIN)/python -m tests.conformance.report
+
+test-coverage: $(STAMP)  ## all tests but the slow ones, with the lines and branches that they reach (minutes more)
+	@rm -rf .coverage
+	@echo '==> tests, measured'
+	@$(BIN)/coverage run -m pytest -n auto --dist loadfile
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage json --quiet -o .coverage/report.json
+	@$(BIN)/python -m tests.support.bars .coverage/report.json
 
 faults: $(STAMP)  ## run the fault matrix and write docs/faults.md (minutes)
 	@$(BIN)/python -m tests.faults.matrix
