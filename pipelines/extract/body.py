@@ -86,6 +86,12 @@ def document(body: bytes) -> tuple[Any, tuple[str, ...]]:
     return value, repairs
 
 
+def is_json_type(content_type: str) -> bool:
+    """Whether a Content-Type says JSON, or nothing."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type in ("", "application/json", "text/json") or media_type.endswith("+json")
+
+
 def _inflate(inflater: Any, chunk: bytes, body: bytearray, most_bytes: int) -> None:
     """Add what the chunk inflates to, until the body has `most_bytes`."""
     try:

@@ -14,7 +14,7 @@ import hashlib
 import logging
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -29,6 +29,7 @@ from pipelines.errors import (
     HaltedError,
     RefusedError,
     RejectedError,
+    ResulthouseError,
     SettingsError,
 )
 from pipelines.extract import body, retry
@@ -84,6 +85,9 @@ class HttpClient:
 
     Requests go to the base URL's host only: redirects are not followed, no proxy or netrc is taken from the environment. Raises
     SettingsError when base URL or a credential cannot be used.
+
+    `reread` gives the settings anew: it is asked once when a credential that has worked is refused (401), for it may have been rotated.
+    `keep` is given every decoded body of a 2xx answer, also of one that cannot be used.
     """
 
     def __init__(
@@ -95,6 +99,8 @@ class HttpClient:
         rng: random.Random,
         limits: Limits = DEFAULT_LIMITS,
         transport: httpx.AsyncBaseTransport | None = None,
+        reread: Callable[[], Mapping[str, str]] | None = None,
+        keep: Callable[[bytes], None] | None = None,
     ) -> None:
         self.requests = 0
         self.ahead_s = 0.0
@@ -103,6 +109,8 @@ class HttpClient:
         self._rng = rng
         self._limits = limits
         self._transport = transport
+        self._reread = reread
+        self._keep = keep
         self._origin = Origin(provider, settings)
         if _address(self._origin.base, self._origin.host) is None:
             raise SettingsError(f"{provider.name}: {provider.url_setting} is no URL")
@@ -124,7 +132,6 @@ class HttpClient:
                 "accept": "application/json",
                 "accept-encoding": body.ACCEPT_ENCODING,
                 "user-agent": "resulthouse",
-                **self._origin.headers,
             },
             timeout=httpx.Timeout(self._limits.read_s, connect=self._limits.connect_s, pool=self._limits.total_s),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
@@ -135,8 +142,12 @@ class HttpClient:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._http is not None:
-            await self._http.aclose()
+        await self._opened().aclose()
+
+    def _opened(self) -> httpx.AsyncClient:
+        if self._http is None:
+            raise RuntimeError("HttpClient is used outside of its `async with`")
+        return self._http
 
     def remaining(self, kind: str) -> int | None:
         """Requests left in the current rate-limit window of `kind`; None when the provider did not say."""
@@ -156,14 +167,16 @@ class HttpClient:
         with rule `forbidden`; other 4xx; redirects), GoneError (404, 410), RefusedError (no usable document) and
         DeferredError (tries used up, asked to wait longer than the limit, or the time for this sync is over).
         """
-        target = self._origin.target(path, params, secret_params)
-        url = _address(target.url, self._origin.host)
-        if url is None:
-            raise RejectedError(f"{target.where} is no address of this API")
+        public, secret = tuple(params), tuple(secret_params)
+
+        def addressed() -> tuple[Origin, Target]:
+            return self._origin, self._origin.target(path, public, secret)
+
+        _, target = addressed()
         unusable = 0
         last = _Again("no try")
         for tried in range(1, self._limits.tries + 1):
-            outcome = await self._try(target, url, kind)
+            outcome = await self._try(addressed, kind)
             if isinstance(outcome, Reply):
                 self._has_succeeded = True
                 return outcome
@@ -188,19 +201,35 @@ class HttpClient:
             status=last.status,
         )
 
-    async def _try(self, target: Target, url: httpx.URL, kind: str) -> Reply | FetchError | _Again:
-        """Send once, as soon as the rate limit allows."""
+    def _is_rotated(self, refused: Origin) -> bool:
+        """Whether there are other credentials by now than those refused, for the same address. They are looked for once in a sync."""
+        if self._origin is refused and self._has_succeeded and self._reread is not None:
+            reread, self._reread = self._reread, None
+            try:
+                self._origin = refused.renewed(reread()) or refused
+            except ResulthouseError as error:
+                _log.warning("%s: the credentials were refused, and others cannot be used: %s", self._provider.name, error)
+        return self._origin is not refused
+
+    async def _try(self, addressed: Callable[[], tuple[Origin, Target]], kind: str) -> Reply | FetchError | _Again:
+        """Send once, as soon as the rate limit allows, with the credentials of that moment."""
         wait_s = 0.0
         while True:
-            await self._sleep(target, wait_s)
+            await self._sleep(addressed()[1], wait_s)
             async with self._slots:  # not held while waiting: other kinds may go on
+                origin, target = addressed()
+                url = _address(target.url, origin.host)
+                if url is None:
+                    return RejectedError(f"{target.where} is no address of this API")
                 wait_s = self._limiter.reserve(kind)
                 if wait_s <= 0:
                     answer = _Answer()
                     try:
-                        answer = await self._exchange(url)
+                        answer = await self._exchange(url, origin.headers)
                     finally:
                         self._limiter.settle(kind, answer.headers)
+                    if answer.status == 401 and self._is_rotated(origin):
+                        return _Again("credentials that were rotated", answer.status)
                     return self._verdict(target, answer)
             if wait_s > self._limits.wait_s:
                 return self._deferred_for(target, wait_s, None)
@@ -212,16 +241,15 @@ class HttpClient:
         if seconds > 0:
             await self._clock.sleep(seconds)
 
-    async def _exchange(self, url: httpx.URL) -> _Answer:
+    async def _exchange(self, url: httpx.URL, credentials: Mapping[str, str]) -> _Answer:
         """One request and its whole answer within the total deadline; never raises what httpx raises."""
-        if self._http is None:
-            raise RuntimeError("HttpClient is used outside of its `async with`")
+        http = self._opened()
         self.requests += 1
         status: int | None = None
         headers: Mapping[str, str] = {}
         try:
             async with asyncio.timeout(self._limits.total_s):
-                async with self._http.stream("GET", url) as response:
+                async with http.stream("GET", url, headers=credentials) as response:
                     status = response.status_code
                     headers = self._harmless(response.headers)
                     self._compare_clocks(headers)
@@ -274,11 +302,15 @@ class HttpClient:
         return rejected
 
     def _reply(self, target: Target, answer: _Answer, status: int) -> Reply | _Again:
+        if self._keep is not None:
+            self._keep(answer.content)
         try:  # 204 says that there are no rows: where a list is expected that is an answer, elsewhere it is none
             document, repairs = ([], ()) if status == 204 else body.document(answer.content)
         except body.UnusableBodyError as error:
             reason = str(error)
             return _Again(reason, status, refusal=self._refused(target, answer, reason, len(answer.content)))
+        if status != 204 and not body.is_json_type(answer.headers.get("content-type", "")):
+            repairs = (*repairs, "content_type")
         return Reply(
             status=status,
             document=document,

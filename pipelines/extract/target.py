@@ -29,7 +29,7 @@ class Origin:
 
     def __init__(self, provider: Provider, settings: Mapping[str, str]) -> None:
         """Raises SettingsError naming the setting whose value cannot be used."""
-        self._name = provider.name
+        self._provider = provider
         self.base = _base_url(provider, settings)
         self._query = _filled(provider.auth.query, settings)
         self._secrets = {settings[one.name] for one in provider.settings if one.secret and settings.get(one.name)}
@@ -37,11 +37,21 @@ class Origin:
         self.host = urlsplit(self.base).hostname or ""
         self.refusal = "check " + (" and ".join(one.name for one in provider.settings if one.secret and one.required) or "its settings")
 
+    def renewed(self, settings: Mapping[str, str]) -> Origin | None:
+        """The same address with the credentials of these settings; None when they are no others, or the address is another.
+
+        Raises SettingsError."""
+        fresh = Origin(self._provider, settings)
+        if fresh.base != self.base or (fresh.headers, fresh._query) == (self.headers, self._query):
+            return None
+        fresh._secrets |= self._secrets
+        return fresh
+
     def target(self, path: str, params: Iterable[tuple[str, str]], secret_params: Iterable[tuple[str, str]]) -> Target:
         """The address of `path` below the base URL. Raises RejectedError for a path that would leave it."""
         secret = [*self._query.items(), *secret_params]
         self._secrets.update(value for _, value in secret)
-        where = f"{self._name} {self.redacted(quote(path, safe=_PATH_SAFE))}"
+        where = f"{self._provider.name} {self.redacted(quote(path, safe=_PATH_SAFE))}"
         if not path.startswith("/") or {".", ".."} & set(path.split("/")):
             raise RejectedError(f"{where} is no path of this API")
         public = list(params)

@@ -68,7 +68,7 @@ def _provider_status(settings: Settings, lake: Lake, provider: Provider, now: da
     history = read_history(lake, provider, now, settings.review, lambda run_id: None)
     status = ProviderStatus(
         landed=sum(history.counts().values()),
-        refused=lake.refused(provider.name).num_rows,
+        refused=sum(rule != "listed" for rule in lake.refused(provider.name)["rule"].to_pylist()),
         open=history.open_count(),
         damaged=list(history.damaged),
     )

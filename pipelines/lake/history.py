@@ -1,8 +1,8 @@
 """What a crawl may ask the lake (`spec.History`), read once from its small columns: no warehouse, no network.
 
-Rows of `refused` by rule: `gone` and `stale_running` close an entity. `unfetched` closes it when it was written 7 days
-or more after the entity was first seen; before that, and for every other rule, the row is a failed try and the entity
-stays due.
+Rows of `refused` by rule: `gone` and `stale_running` close an entity; so does `crowded`, a second of a scope that holds more than
+can be read. `unfetched` closes one when it was written 7 days or more after the entity was first seen; before that, and for every other
+rule, the row is a failed try and the entity stays due. `listed` makes the failures of a list good.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pipelines.providers.spec import Known, Provider, State
 
 EVERY_SYNC_FOR = timedelta(hours=24)
 GIVE_UP_AFTER = timedelta(days=7)
+CROWDED_FOR = timedelta(seconds=1)
 _PLAUSIBLE_FROM = datetime(2010, 1, 1, tzinfo=UTC)
 _SMALL = pa.schema(
     [RAW.field(name) for name in ("entity_id", "parent_id", "window_date", "fetched_at", "payload_sha256", "state", "event_at")]
@@ -37,7 +38,10 @@ _Key = tuple[str, str]  # endpoint, entity id
 
 @dataclass(frozen=True)
 class Coverage:
-    """What of one scope is covered: from the first to the last covered instant, without the holes."""
+    """What of one scope is covered: from the first to the last covered instant, without the holes.
+
+    A hole is a span that no window covers, or a second too crowded to be read whole.
+    """
 
     endpoint: str
     scope: str
@@ -80,6 +84,7 @@ class LakeHistory:
     _spans: dict[_Key, list[Span]] = field(default_factory=dict)
     _tracked: dict[_Key, datetime] = field(default_factory=dict)
     _failures: dict[_Key, _Failure] = field(default_factory=dict)
+    _crowded: dict[_Key, list[Span]] = field(default_factory=dict)
     _is_first_today: bool = True
 
     # --- coverage ------------------------------------------------------------------------------------------
@@ -97,8 +102,8 @@ class LakeHistory:
     def coverage(self) -> list[Coverage]:
         """Every covered scope, sorted by endpoint and scope."""
         return [
-            Coverage(endpoint, scope, spans[0][0], spans[-1][1], tuple(self.holes(endpoint, scope)))
-            for (endpoint, scope), spans in sorted(self._spans.items())
+            Coverage(*key, spans[0][0], spans[-1][1], tuple(_merged([*self.holes(*key), *self._crowded.get(key, ())])))
+            for key, spans in sorted(self._spans.items())
         ]
 
     # --- entities ------------------------------------------------------------------------------------------
@@ -128,6 +133,10 @@ class LakeHistory:
     def read_token(self, entity_id: str) -> str | None:
         """The private read token of a tracked run, if one was given."""
         return self.tokens(entity_id)
+
+    def has_failed(self, endpoint: str, entity_id: str) -> bool:
+        """A failure of the entity, or of the list of a scope, is on record and was not made good since."""
+        return (endpoint, entity_id) in self._failures
 
     def stale(self) -> list[Known]:
         """Entities still open after 7 days: the caller writes a `stale_running` row into `refused` for each."""
@@ -337,13 +346,18 @@ def _read_refused(history: LakeHistory, lake: Lake, provider: Provider) -> None:
         seen_at = row["seen_at"]
         if known is not None and known.last_landed_at is not None and seen_at < known.last_landed_at:
             continue
+        if row["rule"] == "listed":
+            history._failures.pop(key, None)
+            continue
+        if row["rule"] == "crowded" and row["event_at"] is not None:
+            history._crowded.setdefault((key[0], row["parent_id"]), []).append((row["event_at"], row["event_at"] + CROWDED_FOR))
         failure = history._failures.get(key)
         if failure is None:
             failure = history._failures[key] = _Failure(row["parent_id"], row["event_at"], seen_at, seen_at)
         failure.last_at = seen_at
         failure.parent_id, failure.event_at = failure.parent_id or row["parent_id"], failure.event_at or row["event_at"]
         first_seen = min(failure.first_at, history._tracked.get(key, failure.first_at))
-        failure.is_closed |= row["rule"] in ("gone", "stale_running") or (
+        failure.is_closed |= row["rule"] in ("gone", "stale_running", "crowded") or (
             row["rule"] == "unfetched" and seen_at - first_seen >= GIVE_UP_AFTER
         )
 

@@ -215,16 +215,17 @@ class Crawl:
     settings: Mapping[str, str]
     concurrency: int = 4
 
-    def window(self, endpoint: str, scope: str, floor: datetime | None = None) -> tuple[datetime, datetime]:
+    def window(self, endpoint: str, scope: str, floor: datetime | None = None, *, is_certain: bool = True) -> tuple[datetime, datetime]:
         """From where to where a scope is listed now: `since`, else contiguous coverage minus the lookback, else the start
-        days; up to `until`, else now. Before `floor` the provider keeps nothing."""
+        days; up to `until`, else now. Before `floor` the provider keeps nothing; where that is not certain it is asked all the same,
+        but no hole there is waited for."""
         to_at = min(self.until or self.now, self.now)
         if self.since is not None:
             from_at = self.since
         else:
             resume = self.history.resume_at(endpoint, scope, floor)
             from_at = self.now - self.start if resume is None else min(resume, self.now) - self.lookback
-        return from_at if floor is None else max(from_at, floor), to_at
+        return max(from_at, floor) if floor is not None and is_certain else from_at, to_at
 
 
 @dataclass(frozen=True)

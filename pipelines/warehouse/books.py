@@ -8,9 +8,13 @@ import polars as pl
 from pipelines.warehouse.derive import derive
 from pipelines.warehouse.load import Loader
 
-SHOWN_RULES = ("refused", "gone", "forbidden", "unfetched", "stale_running")
+SHOWN_RULES = ("refused", "gone", "forbidden", "unfetched", "stale_running", "crowded")
 """Rules of the lake's refused folder that are dead letters; the others are tried again at the next sync and are not."""
 
+_SAME = (
+    "{0}.provider = j.provider AND {0}.endpoint = j.endpoint AND {0}.entity_id = j.entity_id"
+    " AND {0}.payload_sha256 = j.payload_sha256 AND j.json_pointer = '' AND {0}.rule = j.rule"
+)
 _SYNC_COLUMNS = ("sync_id", "provider", "started_at", "ended_at", "requests", "landed", "unchanged", "error")
 
 
@@ -37,21 +41,31 @@ def write_gaps(connection: duckdb.DuckDBPyConnection, gaps: pl.DataFrame) -> Non
 
 
 def _write_rejects(connection: duckdb.DuckDBPyConnection, refused: pl.DataFrame) -> None:
-    shown = refused.filter(pl.col("rule").is_in(SHOWN_RULES)) if refused.height else refused
-    if not shown.height:
+    if not refused.height:
         return
-    connection.register("rows_in", shown.to_arrow())
+    connection.register("rows_in", refused.to_arrow())
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE new_rejects AS SELECT provider, endpoint, entity_id, coalesce(body_sha256, '') AS payload_sha256,"
-        " '' AS json_pointer, rule, 'payload' AS scope, arg_min(error, seen_at) AS error, min(seen_at) AS first_seen_at"
-        " FROM rows_in GROUP BY ALL"
+        "CREATE OR REPLACE TEMP TABLE told AS SELECT provider, endpoint, entity_id, coalesce(body_sha256, '') AS payload_sha256,"
+        " '' AS json_pointer, rule, 'payload' AS scope, arg_min(error, seen_at) AS error, min(seen_at) AS first_seen_at,"
+        " max(seen_at) AS last_seen_at FROM rows_in WHERE list_contains($shown, rule) GROUP BY ALL",
+        {"shown": list(SHOWN_RULES)},
     )
     connection.execute(
-        "DELETE FROM new_rejects n USING meta.rejects j WHERE j.provider = n.provider AND j.endpoint = n.endpoint"
-        " AND j.entity_id = n.entity_id AND j.payload_sha256 = n.payload_sha256 AND j.json_pointer = '' AND j.rule = n.rule"
+        f"CREATE OR REPLACE TEMP TABLE new_rejects AS SELECT * EXCLUDE (last_seen_at) FROM told n WHERE NOT EXISTS"
+        f" (FROM meta.rejects j WHERE {_SAME.format('n')})"
     )
-    if not connection.execute("SELECT 1 FROM new_rejects LIMIT 1").fetchone():
-        return
+    if connection.execute("SELECT 1 FROM new_rejects LIMIT 1").fetchone():
+        _insert(connection)
+    # a list that was refused is good again once it was read whole (an entity: once a version of it has landed, see derive/meta.sql)
+    connection.execute(
+        "UPDATE meta.rejects j SET resolved_at = l.resolved_at FROM ("
+        " SELECT t.*, min(r.seen_at) FILTER (r.seen_at > t.last_seen_at) AS resolved_at FROM told t JOIN rows_in r"
+        " ON r.rule = 'listed' AND r.provider = t.provider AND r.endpoint = t.endpoint AND r.entity_id = t.entity_id GROUP BY ALL) l"
+        f" WHERE {_SAME.format('l')} AND j.resolved_at IS DISTINCT FROM l.resolved_at"
+    )
+
+
+def _insert(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("INSERT INTO meta.rejects BY NAME SELECT * FROM new_rejects")
     # what was given up as stale gets the outcome `unknown` (contract §3)
     Loader(connection)

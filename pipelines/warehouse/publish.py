@@ -14,7 +14,10 @@ import duckdb
 from pipelines.errors import WarehouseError
 from pipelines.warehouse.connect import wal
 
-_CONTENTS = "SELECT (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads), (SELECT count(*) FROM meta.rejects)"
+_CONTENTS = (
+    "SELECT (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads), (SELECT count(*) FROM meta.rejects),"
+    " (SELECT count(resolved_at) FROM meta.rejects)"
+)
 
 
 def contents(connection: duckdb.DuckDBPyConnection) -> tuple[object, ...]:

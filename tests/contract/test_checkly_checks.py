@@ -21,6 +21,7 @@ from pipelines.lake.store import RawRow
 from pipelines.providers import load_providers
 from pipelines.providers.checkly import PROVIDER
 from pipelines.providers.checkly.discover_checks import CHUNK, GIVE_UP_AFTER, SETTING
+from pipelines.providers.checkly.paging import RETENTION
 from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply
 from pipelines.schemas import FLATTENED
 from pipelines.settings import SettingsError, load_settings
@@ -64,6 +65,9 @@ def flatten(endpoint: str, *documents: Any, parent: str | None = CHECK) -> Rows:
     assert find_drift(frame, decoded, declared.tree, connection=CONNECTION).is_empty()
     rows: Rows = {}
     for name, flattened in declared.flatten(decoded).items():
+        if name == "drift":
+            assert flattened.is_empty()
+            continue
         good, refused = split(conform(flattened, FLATTENED[name]), FLATTENED[name])
         assert refused.is_empty(), (name, refused)
         rows[name] = good.to_dicts()
@@ -430,6 +434,41 @@ def test_without_a_list_of_checks_the_known_ones_are_read(document: Any) -> None
     events = crawl(api, lake)
     assert [each[:2] for each in missed(events)] == [("checks", "")]
     assert landed(events) == ["known-0"]
+
+
+def test_a_list_of_checks_that_goes_round_in_circles_is_named_and_the_known_ones_are_read() -> None:
+    names = [f"c{number}" for number in range(200)]
+    pages = {"1": names[:100], "2": names[100:], "3": names[:100]}
+    api = Api({name: hours_ago(1) for name in [*names, "known"]})
+    api.answer = lambda path, query: [{"id": name} for name in pages[query["page"]]] if path == "/v1/checks" else None
+    lake = Covering()
+    lake.land("checks", "known")
+    events = crawl(api, lake)
+    assert missed(events) == [("checks", "", DeferredError)]
+    assert landed(events, "checks") == names
+    assert len(landed(events)) == 201
+    assert [query["page"] for path, query in api.calls if path == "/v1/checks"] == ["1", "2", "3"]
+
+
+@pytest.mark.fault("P2")
+def test_a_list_of_checks_without_end_is_left_at_the_page_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.providers.checkly.discover_checks._MAX_PAGES", 2)
+    api = Api({f"c{number}": [] for number in range(350)})
+    events = crawl(api)
+    assert missed(events) == [("checks", "", DeferredError)]
+    assert len(landed(events, "checks")) == 200
+
+
+@pytest.mark.fault("P16")
+def test_what_retention_may_have_taken_is_asked_for_once_and_covered_only_where_something_is_seen() -> None:
+    kept_at, known = SECOND - RETENTION, NOW - timedelta(days=70)
+    never_covered = crawl(Api({"c": []}), Covering(scopes={"c": known}))
+    assert min(span[1] for span in covered(never_covered)) == kept_at
+    api = Api({"c": [NOW - timedelta(days=45), NOW - timedelta(days=50)]})
+    events = crawl(api, Covering(scopes={"c": known}))
+    assert sorted(landed(events)) == ["c-0", "c-1"]
+    assert min(span[1] for span in covered(events)) == SECOND - timedelta(days=50)
+    assert min(int(query["from"]) for query in api.asked("c")) == int((SECOND - timedelta(days=71)).timestamp())
 
 
 @pytest.mark.parametrize(

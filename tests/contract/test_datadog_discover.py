@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pipelines.errors import DeferredError, GoneError, HaltedError, RefusedError
 from pipelines.providers.datadog import PROVIDER, SITES
 from pipelines.providers.datadog.crawling import state
 from pipelines.providers.datadog.details import NOT_THERE_YET, is_in_share, parse_detail, row_failed
-from pipelines.providers.datadog.discover import discover
+from pipelines.providers.datadog.discover import FLOOR_MOVES, discover
 from pipelines.providers.spec import Covered, Crawl, Event, Known, Missed, Payload, Reply, Waiting
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -158,8 +159,23 @@ def test_a_server_that_ignores_the_page_number_does_not_loop() -> None:
     api = FakeApi({}, [{"public_id": f"t{number}", "type": "mobile"} for number in range(100)])
     answer = api.answer
     api.answer = lambda path, query: answer(path, {**query, "page_number": "0"})
-    assert len(ids(crawl(api), "tests")) == 100
+    events = crawl(api)
+    assert len(ids(events, "tests")) == 100
+    assert [(event.endpoint, type(event.error)) for event in events if isinstance(event, Missed)] == [("tests", DeferredError)]
     assert len(api.requests) == 2
+
+
+def test_an_id_cannot_leave_its_path() -> None:
+    told = row("a/../b?c", NOW_MS - HOUR_MS)
+    api = FakeApi({}, [{"public_id": "../x?y#", "type": "api"}])
+    tests = api.answer
+    api.answer = lambda path, query: (
+        tests(path, query) if path.endswith("/tests") else {"results": [told], "last_timestamp_fetched": 0} if query else told
+    )
+    events = crawl(api, since=NOW - timedelta(hours=2))
+    assert ids(events, "api_results") == ["a/../b?c"]
+    listed, full = "/api/v1/synthetics/tests/..%2Fx%3Fy%23/results", "a%2F..%2Fb%3Fc"
+    assert [path for path, _, kind in api.requests if kind != "tests"] == [listed, f"{listed}/{full}"]
 
 
 def test_mobile_and_network_tests_land_but_have_no_results_to_list() -> None:
@@ -175,6 +191,34 @@ def test_results_go_on_when_the_list_of_tests_fails() -> None:
     events = crawl(api, history, settings={"RESULTHOUSE_DATADOG_DETAIL": "failed"})
     assert ids(events, "api_result_rows") == ["1"]
     assert [event.endpoint for event in events if isinstance(event, Missed)] == ["tests"]
+
+
+@pytest.mark.fault("P2")
+def test_a_list_of_tests_without_end_and_a_test_without_an_id_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("pipelines.providers.datadog.discover"), "MAX_PAGES", 2)
+    events = crawl(FakeApi({}, [{"public_id": f"t{number}" if number else None, "type": "mobile"} for number in range(350)]))
+    assert len(ids(events, "tests")) == 199
+    told = [(event.entity_id, type(event.error)) for event in events if isinstance(event, Missed)]
+    assert told == [("page 0", RefusedError), ("", DeferredError)]
+
+
+def test_when_the_list_of_tests_breaks_off_known_tests_are_read_too_but_not_where_the_list_alone_says_how() -> None:
+    tests = [{"public_id": API, "type": "api"}, *({"public_id": f"t{number}", "type": "mobile"} for number in range(150))]
+    history = FakeHistory()
+    for parent_id in (API, "known", None):
+        history.known.setdefault("api_result_rows", {})[f"of {parent_id}"] = Known(
+            "api_result_rows", "r", parent_id, "final", NOW, NOW, NOW
+        )
+    for mode, listed in (("off", {API, "known"}), ("all", {API, *(f"t{number}" for number in range(99))})):
+        api = FakeApi({}, tests)
+        api.rows = {name: [] for name in (*(str(test["public_id"]) for test in tests), "known")}
+        api.fail = lambda path, query: DeferredError("down") if query.get("page_number") == "1" else None
+        api_answer = api.answer
+        api.answer = lambda path, query, api_answer=api_answer: {"data": []} if "/v2/" in path else api_answer(path, query)
+        events = crawl(
+            api, history, since=NOW - timedelta(hours=1), settings={"RESULTHOUSE_DATADOG_V2": mode, "RESULTHOUSE_DATADOG_DETAIL": "failed"}
+        )
+        assert {scope for scope, _, _ in covered(events)} == listed
 
 
 # ----------------------------------------------------------------------------------------------------------------- rows
@@ -219,13 +263,44 @@ def test_rows_of_one_second_across_a_page_border_are_all_read() -> None:
     assert sorted(ids(events, "api_result_rows"), key=int) == [str(number) for number in range(700)]
 
 
-def test_more_than_a_page_of_rows_in_one_second_is_reported_and_not_covered() -> None:
-    second = NOW_MS - HOUR_MS
+def test_more_than_a_page_of_rows_in_one_second_is_a_gap_told_once_and_all_around_it_is_read() -> None:
+    second, at = NOW_MS - HOUR_MS, NOW - timedelta(hours=1)
     listed = [row(str(number), second + 900 - number) for number in range(300)]
-    events = crawl(FakeApi({API: listed}), since=NOW - timedelta(hours=2), settings={"RESULTHOUSE_DATADOG_DETAIL": "failed"})
-    missed = [event for event in events if isinstance(event, Missed)]
-    assert len(missed) == 1
-    assert "one second" in str(missed[0].error)
+    listed += [row(f"above-{number}", second + 1000 + 10 * number) for number in range(200)]
+    listed += [row(f"below-{number}", second - 1 - 10 * number) for number in range(200)]
+    api, history = FakeApi({API: listed}), FakeHistory()
+    quiet = {"since": NOW - timedelta(hours=2), "settings": {"RESULTHOUSE_DATADOG_DETAIL": "failed"}}
+    events = crawl(api, history, **quiet)
+    gone = {str(number) for number in range(149, 300)}
+    assert {item["result_id"] for item in listed} - set(ids(events, "api_result_rows")) <= gone
+    (missed,) = [event for event in events if isinstance(event, Missed)]
+    assert (missed.parent_id, missed.event_at, getattr(missed.error, "rule", "")) == (API, at, "crowded")
+    assert "more results in the second 2026-11-22 11:00:00 UTC than can be read" in str(missed.error)
+    assert covered(events) == [(API, NOW - timedelta(hours=2), NOW)]
+    assert len(api.paths("api_result_rows")) < 12
+
+    history.closed.add(("api_result_rows", missed.entity_id))
+    assert [event for event in crawl(api, history, **quiet) if isinstance(event, Missed)] == []
+
+
+def test_a_crowd_at_the_lower_end_of_a_window_ends_it() -> None:
+    api = FakeApi({API: [row(str(number), NOW_MS - HOUR_MS) for number in range(151)]})
+    events = crawl(api, since=NOW - timedelta(hours=1), settings={"RESULTHOUSE_DATADOG_DETAIL": "failed"})
+    assert [event.event_at for event in events if isinstance(event, Missed)] == [NOW - timedelta(hours=1)]
+    assert covered(events) == [(API, NOW - timedelta(hours=1), NOW)]
+
+
+@pytest.mark.parametrize("rows", [1, 150])
+def test_a_page_of_rows_without_a_time_is_left_for_the_next_sync(rows: int) -> None:
+    api = FakeApi({API: []})
+    tests = api.answer
+    listed = [{"result_id": str(number), "check_time": None, "result": {}} for number in range(rows)]
+    api.answer = lambda path, query: (
+        tests(path, query) if path.endswith("/tests") else {"results": listed, "last_timestamp_fetched": NOW_MS}
+    )
+    events = crawl(api, since=NOW - timedelta(hours=1), settings={"RESULTHOUSE_DATADOG_DETAIL": "failed"})
+    assert len(ids(events, "api_result_rows")) == rows
+    assert ["without a time" in str(event.error) for event in events if isinstance(event, Missed)] == [True]
     assert covered(events) == []
 
 
@@ -239,7 +314,9 @@ def test_a_page_smaller_than_150_whose_floor_is_above_the_window_is_not_believed
 
 def test_nothing_before_the_60_day_floor_is_claimed_as_covered() -> None:
     events = crawl(FakeApi({API: []}), since=NOW - timedelta(days=90))
-    assert min(span[1] for span in covered(events)) == NOW - timedelta(days=60)
+    assert min(span[1] for span in covered(events)) == NOW - timedelta(days=60) + FLOOR_MOVES
+    just_above = crawl(FakeApi({API: []}), since=NOW - timedelta(days=90), until=NOW - timedelta(days=60) + FLOOR_MOVES / 2)
+    assert covered(just_above) == []
 
 
 def test_a_failing_test_keeps_its_hole_and_the_others_go_on() -> None:

@@ -420,11 +420,47 @@ def test_pages_of_v2_are_read_backwards_to_the_end_whichever_time_they_are_bound
     assert len(ids(events, "v2_results")) == 500
 
 
-def test_more_than_a_v2_page_in_one_second_is_reported_and_not_covered() -> None:
-    api = FakeApis({NETWORK: [{**row(str(number), NOW_MS - HOUR_MS + number), "took_ms": 0} for number in range(200)]}, TESTS[3:])
+def test_more_than_a_v2_page_in_one_second_is_a_gap_and_all_around_it_is_read() -> None:
+    crowd = [{**row(str(number), NOW_MS - HOUR_MS + number), "took_ms": 0} for number in range(200)]
+    around = [{**row(f"o{number}", NOW_MS - HOUR_MS + 10_000 * number), "took_ms": 0} for number in range(-70, 70) if number]
+    api = FakeApis({NETWORK: [*crowd, *around]}, TESTS[3:])
     api.v2_page_rows = 60
     events = crawl(api, since=NOW - timedelta(hours=2), settings=MISSING)
-    assert ["one second" in str(event.error) for event in events if isinstance(event, Missed)] == [True]
+    assert {item["result_id"] for item in around} <= set(ids(events, "v2_result_rows"))
+    (missed,) = [event for event in events if isinstance(event, Missed)]
+    assert (missed.parent_id, missed.event_at, getattr(missed.error, "rule", "")) == (NETWORK, NOW - timedelta(hours=1), "crowded")
+    assert covered(events) == [(NETWORK, NOW - timedelta(hours=2), NOW)]
+
+
+def test_a_v2_crowd_at_the_lower_end_of_a_window_ends_it_and_one_that_never_ends_is_left() -> None:
+    api = FakeApis({NETWORK: [{**row(str(number), NOW_MS - HOUR_MS), "took_ms": 0} for number in range(70)]}, TESTS[3:])
+    api.v2_page_rows = 60
+    events = crawl(api, since=NOW - timedelta(hours=1), settings=MISSING)
+    assert covered(events) == [(NETWORK, NOW - timedelta(hours=1), NOW)]
+    answer = api.answer
+    api.answer = lambda path, query: answer(path, {**query, "from_ts": "0", "to_ts": str(NOW_MS)} if "from_ts" in query else query)
+    events = crawl(api, since=NOW - timedelta(hours=2), settings=MISSING)
+    assert ["round in circles" in str(event.error) for event in events if isinstance(event, Missed)] == [True]
+    assert covered(events) == []
+
+
+def test_a_v2_row_without_an_id_is_told_and_a_list_without_end_is_left_at_the_page_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.providers.datadog.paging_v2.MAX_PAGES", 5)
+    api = FakeApis({NETWORK: [row(str(number), NOW_MS - number * 60_000) for number in range(1, 100)]}, TESTS[3:])
+    api.v2_page_rows = 10
+    answer = api.answer
+
+    def without_id(path: str, query: dict[str, str]) -> Any:
+        told = answer(path, query)
+        for item in told["data"][:1] if "from_ts" in query else []:
+            item["id"] = None
+        return told
+
+    api.answer = without_id
+    events = crawl(api, since=NOW - timedelta(hours=2), settings=MISSING)
+    kinds = [type(event.error) for event in events if isinstance(event, Missed) and event.endpoint == "v2_result_rows"]
+    assert kinds == [RefusedError] * 5 + [DeferredError]
+    assert len(ids(events, "v2_result_rows")) > 30
     assert covered(events) == []
 
 

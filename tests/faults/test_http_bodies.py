@@ -12,13 +12,18 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pipelines.errors import DeferredError, FetchError, RefusedError
 from pipelines.extract.body import UnusableBodyError, document
 from pipelines.extract.limits import MIB, Limits
+from pipelines.flows.pull import pull
+from pipelines.flows.track import track_lines
 from pipelines.providers.spec import Reply
+from tests.support.clock import VirtualClock
+from tests.support.house import House
 from tests.support.http import Script, always, client, raw, raw_server
 
 DOCUMENT = {"results": [{"result_id": "3420446318379485707", "status": 0, "check_time": n} for n in range(30)]}
@@ -207,7 +212,7 @@ def test_a_bomb_of_1_gb_costs_neither_memory_nor_time(wrapped: bool) -> None:
     bomb = first + block * 1023  # 1 GiB of zeros without having to be made
     if wrapped:  # a bomb within a document's own compression: nothing inflates it, and it is no JSON
         bomb = gzip.compress(bomb)
-    started = time.monotonic()
+    started = time.process_time()
     tracemalloc.start()
     error, requests = asyncio.run(_error(always(raw(bomb, "Content-Encoding: gzip"))))
     peak = tracemalloc.get_traced_memory()[1]
@@ -215,7 +220,7 @@ def test_a_bomb_of_1_gb_costs_neither_memory_nor_time(wrapped: bool) -> None:
     assert isinstance(error, RefusedError)
     assert requests == (3 if wrapped else 1)
     assert peak < 128 * MIB
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.fault("H22")
@@ -291,12 +296,39 @@ def test_204_says_that_there_are_no_rows() -> None:
 
 @pytest.mark.fault("H18")
 def test_json_under_another_content_type_is_a_document(record_property: Callable[[str, object], None]) -> None:
-    types = ("text/html", "text/plain; charset=latin-1", "application/octet-stream", "image/png", "", "a/b/c; \xe9")
-    for content_type in types:
+    wrong = ("text/html", "text/plain; charset=latin-1", "application/octet-stream", "image/png", "a/b/c; \xe9", "application/jsonp")
+    right = ("application/json", "Application/JSON; charset=utf-8", "application/problem+json", "text/json", "")
+    for content_type in (*wrong, *right):
         reply, requests = asyncio.run(_fetch(always(raw(BODY, f"Content-Type: {content_type}"))))
         assert reply.document == DOCUMENT
+        assert reply.repairs == (("content_type",) if content_type in wrong else ())
         assert requests == 1
-    record_property("cases", len(types))
+    record_property("cases", len(wrong) + len(right))
+
+
+@pytest.mark.fault("H18")
+def test_a_payload_that_came_under_another_content_type_is_loaded_and_counted_as_drift(tmp_path: Path) -> None:
+    run = {"test_run": {"id": 38, "status": "passed", "created_at": "2026-11-22T11:00:00Z", "test_blueprint_id": 7}}
+
+    async def script(writer: asyncio.StreamWriter, turn: int) -> None:
+        writer.write(raw(json.dumps(run).encode(), f"Content-Type: {'application/json' if turn else 'text/html'}"))
+
+    async def synced() -> House:
+        async with raw_server(script) as server:
+            environ = {"DOCKETQA_API_KEY": "dk_0123456789", "DOCKETQA_API_URL": server.url}
+            house = House(tmp_path, None, ("docketqa",), environ, VirtualClock())
+            provider = house.settings.configured()["docketqa"]
+            track_lines(provider, house.settings, [b'{"id":38}', b'{"id":39}'], house.clock, "track")
+            report = await pull(provider, house.settings, house.clock, sync_id="20261122T120000-00000001")
+            assert (report.error, report.landed) == (None, 2)
+            return house
+
+    house = asyncio.run(synced())
+    house.refresh()
+    assert house.ask("SELECT endpoint, json_pointer, kind, occurrences FROM meta.drift WHERE kind = 'repaired'") == [
+        ("test_runs", "", "repaired", 1)
+    ]
+    assert house.ask("SELECT count(*) FROM core.results") == [(2,)]
 
 
 @pytest.mark.fault("H24")

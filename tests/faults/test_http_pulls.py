@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+import polars as pl
 import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from pipelines.flows.pull import pull
 from pipelines.lake.history import LakeHistory, read_history
 from pipelines.lake.store import Lake
 from pipelines.sandbox.server import SandboxServer, serve
 from pipelines.sandbox.world import World
+from pipelines.warehouse import ddl
+from pipelines.warehouse.books import write_books
+from pipelines.warehouse.connect import open_work
 from tests.support.clock import START, VirtualClock
 from tests.support.house import House
+from tests.support.scripted import Checkly, Datadog
 
 Record = Callable[[str, object], None]
 Landed = dict[str, set[str]]
@@ -124,6 +131,40 @@ def test_a_trouble_that_begins_midway_leaves_what_came_and_the_next_sync_brings_
         assert house.pull(since=SINCE)[name].error is None
         assert _landed(house) == whole
     record_property("cases", len(cases))
+
+
+@pytest.mark.fault("H21")
+@pytest.mark.parametrize("name", ["checkly", "datadog"])
+def test_a_list_that_was_refused_is_a_dead_letter_until_it_is_read_again(tmp_path: Path, name: str) -> None:
+    at = {"a": START - HOUR}
+    api = Checkly({"": {}, "check": at}) if name == "checkly" else Datadog({"test": at})
+    environ = {
+        "checkly": {"CHECKLY_API_KEY": "cu_0123456789", "CHECKLY_ACCOUNT_ID": "account"},
+        "datadog": {"DD_API_KEY": "api-key-0123", "DD_APP_KEY": "app-key-0123", "RESULTHOUSE_DATADOG_DETAIL": "0"},
+    }[name]
+    house = House(tmp_path, None, (name,), environ, VirtualClock(START))
+    books = open_work(tmp_path / "books.duckdb")
+    ddl.create_all(books)
+
+    def synced(minute: int, *, is_refused: bool) -> list[tuple[object, ...]]:
+        house.clock = VirtualClock(START + minute * HOUR / 60)
+        lists = ("/v1/checks", "/check-results/check", "/synthetics/tests", "/results")
+        api.answered = lambda path, query: {"nothing": "of use"} if is_refused and path.endswith(lists) else None
+        provider, sync_id = house.settings.configured()[name], f"20261122T12{minute:02}00-00000001"
+        report = asyncio.run(pull(provider, house.settings, house.clock, sync_id=sync_id, transport=api.transport()))
+        assert (report.error is not None) == is_refused
+        lake = Lake(house.settings.lake)
+        write_books(books, pl.DataFrame(lake.syncs()), pl.DataFrame(lake.refused()))
+        return books.execute("SELECT endpoint, entity_id, rule, resolved_at FROM meta.rejects ORDER BY ALL").fetchall()
+
+    ends = {"checkly": [("check_results", "check"), ("checks", "")], "datadog": [("api_result_rows", "test"), ("tests", "")]}[name]
+    assert synced(0, is_refused=False) == []
+    assert synced(1, is_refused=True) == [(*end, "refused", None) for end in ends]
+    assert synced(2, is_refused=False) == [(*end, "refused", START + HOUR / 30) for end in ends]
+    told = Lake(house.settings.lake).refused(name).num_rows
+    assert synced(3, is_refused=False) == [(*end, "refused", START + HOUR / 30) for end in ends]
+    assert Lake(house.settings.lake).refused(name).num_rows == told == 4
+    assert synced(4, is_refused=True) == [(*end, "refused", None) for end in ends]
 
 
 @pytest.mark.fault("H9")

@@ -41,25 +41,52 @@ def _get(handler: Handler, clock: VirtualClock | None = None, seed: int = 1, lim
     return asyncio.run(run())
 
 
-@pytest.mark.fault("H2", "H3", "H4")
+AS_SECONDS: list[tuple[dict[str, str], float]] = [
+    ({"retry_after": "7"}, 7.0),
+    ({"retry_after": "1.5"}, 1.5),
+    ({"retry_after": "2, 5"}, 5.0),
+    ({"x_ratelimit_reset": "42", "x_ratelimit_remaining": "0"}, 42.0),
+    ({"x_ratelimit_reset": "42"}, 42.0),
+    ({"retry_after": "300"}, 300.0),
+]
+FAST, SLOW = "Sun, 22 Nov 2026 13:00:00 GMT", "Sat, 21 Nov 2026 12:00:00 GMT"
+"""What a server says whose clock is an hour ahead of this machine's, or a day behind it."""
+
+AS_DATE: list[tuple[dict[str, str], float]] = [
+    ({"retry_after": "Sun, 22 Nov 2026 13:00:30 GMT", "date": FAST}, 30.0),
+    ({"retry_after": "Sunday, 22-Nov-26 13:00:30 GMT", "date": FAST}, 30.0),
+    ({"retry_after": "Sun Nov 22 13:00:30 2026", "date": FAST}, 30.0),
+    ({"retry_after": "Sat, 21 Nov 2026 12:04:00 GMT", "date": SLOW}, 240.0),
+    ({"retry_after": "Sun, 22 Nov 2026 12:00:09 GMT"}, 9.0),
+    ({"retry_after": "Sun, 22 Nov 2026 12:30:00 GMT", "date": FAST}, 0.0),
+    ({"retry_after": "Tue, 01 Jan 2019 00:00:00 GMT"}, 0.0),
+]
+
+
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry_after": "7"}, 7.0),
-        ({"retry_after": "1.5"}, 1.5),
-        ({"retry_after": "Sun, 22 Nov 2026 13:00:30 GMT", "date": "Sun, 22 Nov 2026 13:00:00 GMT"}, 30.0),
-        ({"x_ratelimit_reset": "42", "x_ratelimit_remaining": "0"}, 42.0),
-        ({"x_ratelimit_reset": "42"}, 42.0),
-        ({"retry_after": "300"}, 300.0),
-    ],
+    "forms", [pytest.param(AS_SECONDS, marks=pytest.mark.fault("H2", "H4")), pytest.param(AS_DATE, marks=pytest.mark.fault("H3"))]
 )
-@pytest.mark.parametrize("seed", range(20))
-def test_no_request_goes_out_before_the_time_that_a_429_names(headers: dict[str, str], seconds: float, seed: int) -> None:
-    clock, times = VirtualClock(), list[float]()
-    reply = _get(_timed(_in_turn(lambda: answer(429, **headers), answer), clock, times), clock, seed)
-    assert reply.document == {"ok": True}
-    assert len(times) == 2
-    assert seconds <= times[1] - times[0] <= min(seconds * 1.1, 300)
+def test_no_request_goes_out_before_the_time_that_a_429_names(
+    forms: list[tuple[dict[str, str], float]], record_property: Callable[[str, object], None]
+) -> None:
+    async def run(seed: int) -> None:
+        headers, seconds = forms[seed % len(forms)]
+        clock, times = VirtualClock(), list[float]()
+        handler = _timed(_in_turn(lambda: answer(429, **headers), answer), clock, times)
+        async with client(handler, clock=clock, seed=seed) as http:
+            assert (await http.get("/tests/1", kind="detail")).document == {"ok": True}
+        assert len(times) == 2
+        if seconds:
+            assert seconds <= times[1] - times[0] <= min(seconds * 1.1, 300)
+        else:  # a time that has passed: the least wait, and a jittered one
+            assert 0 < times[1] - times[0] <= 1
+
+    async def every_seed() -> None:
+        for seed in range(1000):
+            await run(seed)
+
+    asyncio.run(every_seed())
+    record_property("cases", 1000)
 
 
 @pytest.mark.fault("H5")
@@ -218,6 +245,21 @@ def test_dropped_connections_are_tried_again_and_then_deferred() -> None:
     with pytest.raises(DeferredError, match="given up after 6 tries, the last one ended with RemoteProtocolError") as e:
         _get(drop)
     assert "apiKey" not in str(e.value)
+
+
+@pytest.mark.fault("H28")
+@pytest.mark.parametrize("trouble", [httpx.PoolTimeout, httpx.ReadError, httpx.WriteError, httpx.ConnectTimeout, httpx.LocalProtocolError])
+def test_a_connection_that_could_not_be_had_or_kept_is_tried_again(trouble: type[httpx.TransportError]) -> None:
+    turns: list[int] = []
+
+    def fail_once(_: httpx.Request) -> httpx.Response:
+        turns.append(1)
+        if len(turns) == 1:
+            raise trouble("no connection")
+        return answer()
+
+    assert _get(fail_once).document == {"ok": True}
+    assert len(turns) == 2
 
 
 @pytest.mark.fault("H5")

@@ -16,11 +16,13 @@ import pytest
 
 from pipelines.errors import DeferredError
 from pipelines.flows.pull import PullReport, plausible_date, pull
+from pipelines.flows.status import read_status
 from pipelines.jsontext import as_instant
 from pipelines.lake.history import LakeHistory, read_history
 from pipelines.lake.store import Lake
 from pipelines.providers import checkly, datadog
 from pipelines.providers.datadog.crawling import from_ms_epoch
+from pipelines.providers.datadog.discover import FLOOR_MOVES
 from pipelines.providers.spec import Covered
 from pipelines.transform.expressions import from_epoch_ms
 from tests.support.clock import START, VirtualClock
@@ -101,9 +103,9 @@ def test_ever_new_cursors_with_ever_new_rows_end_at_the_page_cap() -> None:
 
 
 @pytest.mark.fault("P2")
-def test_a_page_of_datadog_that_is_new_for_ever_ends_at_the_page_cap_and_the_same_one_at_once() -> None:
+def test_a_page_of_datadog_that_is_new_for_ever_ends_at_the_page_cap_and_the_same_one_after_three_more() -> None:
     at = int((START - HOUR / 2).timestamp() * 1000)
-    for rows, requests in ((1, 10_000), (150, 2)):
+    for rows, requests in ((1, 10_000), (150, 4)):
         api, lake, turns = Datadog({"test": {}}), Memory(), count()
 
         def answered(path: str, query: Query, rows: int = rows, turns: Any = turns) -> Any:
@@ -116,6 +118,32 @@ def test_a_page_of_datadog_that_is_new_for_ever_ends_at_the_page_cap_and_the_sam
         assert len(api.lists()) == requests
         assert [(missed.endpoint, type(missed.error)) for missed in lake.missed] == [(DATADOG_ROWS, DeferredError)]
         assert lake.spans == {}
+
+
+@pytest.mark.fault("P1", "P2")
+@pytest.mark.parametrize("name", ["checkly", "datadog"])
+def test_a_list_of_definitions_whose_pages_come_round_again_is_named_and_left(
+    name: str, monkeypatch: pytest.MonkeyPatch, record_property: Record
+) -> None:
+    module, size = ("checkly.discover_checks", "PAGE_ROWS") if name == "checkly" else ("datadog.discover", "TESTS_PER_PAGE")
+    monkeypatch.setattr(import_module(f"pipelines.providers.{module}"), size, 3)
+    provider, kind, endpoint = (checkly.PROVIDER, Checkly, "checks") if name == "checkly" else (datadog.PROVIDER, Datadog, "tests")
+    for length in range(1, 51):
+        api, lake, turns = kind({"": {}}), Memory(), count()
+
+        def answered(path: str, query: Query, length: int = length, turns: Any = turns) -> Any:
+            if not path.endswith(("/v1/checks", "/synthetics/tests")):
+                return None
+            first = 3 * (next(turns) % length)
+            rows = [{"id": f"t{n}", "public_id": f"t{n}", "type": "mobile"} for n in range(first, first + 3)]
+            return rows if name == "checkly" else {"tests": rows}
+
+        api.answered = answered
+        asyncio.run(lake.crawl(provider, api, START, since=START - HOUR, settings=NO_DETAILS))
+        assert next(turns) == length + 1
+        assert set(lake.known[endpoint]) == {f"t{n}" for n in range(3 * length)}
+        assert [(missed.endpoint, missed.entity_id, type(missed.error)) for missed in lake.missed] == [(endpoint, "", DeferredError)]
+    record_property("cases", 50)
 
 
 @pytest.mark.fault("P5")
@@ -170,7 +198,7 @@ def test_rows_that_come_and_go_while_pages_are_read_are_neither_lost_nor_twice(
 ) -> None:
     for module, size, rows in (("checkly.discover_checks", "PAGE_ROWS", 3), ("datadog.discover", "TESTS_PER_PAGE", 3)):
         monkeypatch.setattr(import_module(f"pipelines.providers.{module}"), size, rows)
-    monkeypatch.setattr(import_module("pipelines.providers.datadog.discover"), "PAGE_ROWS", 4)
+    monkeypatch.setattr(import_module("pipelines.providers.datadog.paging"), "PAGE_ROWS", 4)
     provider, kind = {"checkly": (checkly.PROVIDER, Checkly), "datadog": (datadog.PROVIDER, Datadog)}[name]
     seeds = 500
     wrong = []
@@ -223,7 +251,7 @@ def test_equal_times_across_the_edge_of_a_page_or_window_lose_no_row(name: str, 
 
 
 @pytest.mark.fault("P6")
-def test_a_crowded_second_is_read_whole_or_told_and_left_uncovered(record_property: Record) -> None:
+def test_a_crowded_second_is_read_whole_or_told_as_a_gap_and_all_around_it_is_read(record_property: Record) -> None:
     cases = 0
     for crowd in (1, 60, 149, 150, 151, 299, 300, 301, 1000):
         for offset in (timedelta(milliseconds=1), HOUR / 2 + timedelta(milliseconds=500), HOUR / 2, HOUR - SECOND):
@@ -231,14 +259,43 @@ def test_a_crowded_second_is_read_whole_or_told_and_left_uncovered(record_proper
             times = {f"r{n}": crowded for n in range(crowd)} | {f"o{n}": START - (n + 0.3) * HOUR / 60 for n in range(1, 59)}
             api, lake = Datadog({"test": times, "other": {"x": crowded}}, page_rows=150), Memory()
             asyncio.run(lake.crawl(datadog.PROVIDER, api, START, since=START - HOUR, settings=NO_DETAILS))
-            is_whole = set(times) <= set(lake.known[DATADOG_ROWS])
-            assert lake.covers(DATADOG_ROWS, "test", crowded) == (lake.missed == [])
-            assert is_whole or not lake.covers(DATADOG_ROWS, "test", crowded)
-            assert is_whole or crowd >= 150
-            assert [missed.entity_id for missed in lake.missed] == ([] if lake.covers(DATADOG_ROWS, "test", crowded) else ["test"])
-            assert lake.covers(DATADOG_ROWS, "other", crowded)
+            lost = set(times) - set(lake.known[DATADOG_ROWS])
+            gaps = {missed.event_at for missed in lake.missed}
+            assert gaps >= {times[name].replace(microsecond=0) for name in lost}
+            assert gaps <= {crowded.replace(microsecond=0) - k * SECOND for k in (0, 1)}
+            assert gaps == set() or crowd >= 150
+            assert [getattr(missed.error, "rule", "") for missed in lake.missed] == ["crowded"] * len(gaps)
+            assert lake.spans[DATADOG_ROWS, "test"] == lake.spans[DATADOG_ROWS, "other"] == [(START - HOUR, START)]
+            assert len(api.lists()) <= 8
             cases += 1
     record_property("cases", cases)
+
+
+@pytest.mark.fault("P6")
+def test_a_crowded_second_is_an_alert_once_a_gap_for_good_and_costs_later_syncs_nothing(tmp_path: Path) -> None:
+    crowded = START - 3 * HOUR
+    crowd = {f"r{n}": crowded for n in range(200)} | {"later": START - HOUR, "before": crowded - HOUR}
+    api, calm = Datadog({"test": crowd}, page_rows=150), Datadog({"test": {"later": START - HOUR}}, page_rows=150)
+    requests = []
+    for now in (START, START + HOUR, START + 2 * DAY, START + 2 * DAY + HOUR):
+        house = _house(tmp_path / "crowded", "datadog", VirtualClock(now))
+        report = _pull(house, api)
+        assert (report.error is not None) == (now == START)
+        holes = read_status(house.settings, house.settings.providers, house.clock)["datadog"].holes
+        assert [(hole.scope, hole.from_at, hole.to_at) for hole in holes] == [("test", crowded - SECOND, crowded + SECOND)]
+        calm_report = _pull(_house(tmp_path / "calm", "datadog", VirtualClock(now)), calm)
+        requests.append((report.requests, calm_report.requests))
+    house.refresh()
+    gaps = house.ask("SELECT provider, test_id, gap_start_at, gap_end_at FROM meta.gaps")
+    assert gaps == [("datadog", "test", crowded - SECOND, crowded + SECOND)]
+    assert house.ask("SELECT DISTINCT rule, resolved_at FROM meta.rejects") == [("crowded", None)]
+    assert "than can be read: a gap" in str(_first_error(tmp_path / "crowded"))
+    assert [with_crowd - without for with_crowd, without in requests] == [3, 3, 3, 0]  # as long as the lookback lists it
+    assert house.ask("SELECT count(*) FROM core.results WHERE result_id IN ('later', 'before')") == [(2,)]
+
+
+def _first_error(home: Path) -> object:
+    return Lake(home / "lake").syncs("datadog").sort_by("started_at")["error"][0]
 
 
 # --- windows, units, clocks -----------------------------------------------------------------------------------------------
@@ -373,14 +430,32 @@ def test_what_the_providers_retention_took_while_nobody_synced_is_a_gap(tmp_path
         api = Datadog({"test": {f"r-{now:%j}": now - HOUR}})
         house = _house(tmp_path, "datadog", VirtualClock(now))
         assert _pull(house, api).error is None
-        house.refresh()
+    house.refresh()
     assert house.ask("SELECT provider, test_id, epoch(gap_start_at), epoch(gap_end_at), reason FROM meta.gaps") == [
-        ("datadog", "test", (START - 70 * DAY).timestamp(), (START - 60 * DAY).timestamp(), "not_covered")
+        ("datadog", "test", (START - 70 * DAY).timestamp(), (START - 60 * DAY + FLOOR_MOVES).timestamp(), "not_covered")
     ]
     assert house.ask("SELECT count(*) FROM core.results") == [(2,)]
     api = Datadog({"test": {}})
     assert _pull(_house(tmp_path, "datadog", VirtualClock(START + HOUR)), api).error is None
     assert min(int(query["from_ts"]) for query in api.lists()) == (START - DAY).timestamp() * 1000  # what cannot be filled is not asked for
+
+
+@pytest.mark.fault("P16")
+def test_what_checklys_retention_may_have_taken_is_a_gap_and_asked_for_once(tmp_path: Path) -> None:
+    for now in (START - 70 * DAY, START):
+        times = {f"r-{now:%j}": now - HOUR}
+        api = Checkly({"": times, "check": dict(times)})
+        house = _house(tmp_path, "checkly", VirtualClock(now))
+        assert _pull(house, api).error is None
+    house.refresh()
+    since, until = START - 70 * DAY, START - 30 * DAY
+    assert house.ask("SELECT provider, test_id, gap_start_at, gap_end_at, reason FROM meta.gaps ORDER BY test_id") == [
+        ("checkly", scope, since, until, "not_covered") for scope in ("", "check")
+    ]
+    assert min(int(query["from"]) for query in api.lists()) == (START - 71 * DAY).timestamp()  # it could still be there
+    api = Checkly({"": {}, "check": {}})
+    assert _pull(_house(tmp_path, "checkly", VirtualClock(START + HOUR)), api).error is None
+    assert min(int(query["from"]) for query in api.lists()) == (START - DAY).timestamp()
 
 
 @pytest.mark.fault("P7")

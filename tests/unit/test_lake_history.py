@@ -113,6 +113,28 @@ def test_coverage_goes_on_from_the_end_of_the_contiguous_part_and_names_the_hole
     ]
 
 
+@pytest.mark.fault("P6")
+def test_a_crowded_second_is_a_hole_for_good_and_not_due(lake: Lake) -> None:
+    lake.write_windows("toy", "rows", [Window("t1", NOW, NOW + 2 * HOUR)], "s1")
+    crowds = [(NOW + HOUR, "a"), (NOW + HOUR + timedelta(seconds=1), "b"), (NOW + HOUR / 2, "c")]
+    lake.refuse("toy", [Refused("rows", f"t1@{name}", "crowded", NOW, "t1", event_at=at) for at, name in crowds], "s1")
+    for now in (NOW, NOW + 30 * DAY):
+        known = history(lake, now)
+        second = timedelta(seconds=1)
+        (coverage,) = known.coverage()
+        assert coverage.holes == ((NOW + HOUR / 2, NOW + HOUR / 2 + second), (NOW + HOUR, NOW + HOUR + 2 * second))
+        assert known.resume_at("rows", "t1") == NOW + 2 * HOUR
+        assert known.is_closed("rows", "t1@a")
+        assert (known.due("rows"), known.open_count(), known.overdue()) == ([], 0, [])
+
+
+def test_a_list_that_was_read_again_has_not_failed_until_it_fails_once_more(lake: Lake) -> None:
+    for hour, rule in enumerate(("refused", "refused", "listed", "refused")):
+        lake.refuse("toy", [Refused("rows", "", rule, NOW + hour * HOUR)], f"s{hour}")
+        assert history(lake).has_failed("rows", "") == (rule == "refused")
+    assert not history(lake).has_failed("runs", "")
+
+
 def test_filled_hole_makes_coverage_contiguous_again(lake: Lake) -> None:
     for name, (a, b) in {"s1": (0, 1), "s2": (3, 4), "s3": (1, 3)}.items():
         lake.write_windows("toy", "rows", [Window("", NOW + a * HOUR, NOW + b * HOUR)], name)

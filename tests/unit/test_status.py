@@ -40,7 +40,7 @@ def test_an_empty_home_has_nothing_and_says_who_is_configured(settings: Settings
 def test_what_no_warehouse_has_loaded_is_pending(settings: Settings) -> None:
     lake = Lake(settings.lake)
     lake.land("datadog", "api_results", [row("r1"), row("r2", "open")], "s1")
-    lake.refuse("datadog", [Refused("api_results", "r3", "refused", START)], "s1")
+    lake.refuse("datadog", [Refused("api_results", "r3", "refused", START), Refused("tests", "", "listed", START)], "s1")
     status = read_status(settings, PROVIDERS, VirtualClock())["datadog"]
     assert (status.landed, status.pending, status.rejected) == (2, 2, 0)
     assert (status.open, status.refused) == (2, 1)

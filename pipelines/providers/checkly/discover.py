@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pipelines.errors import DeferredError, FetchError, GoneError, HaltedError
 from pipelines.jsontext import as_instant
 from pipelines.providers.checkly.discover_checks import discover_checks, is_wanted
-from pipelines.providers.checkly.paging import listed, whole_second
+from pipelines.providers.checkly.paging import kept_from, listed, seen_kept, whole_second
 from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, bounded, refusal
 
 ROWS, SESSIONS, RESULTS = "test_session_rows", "test_sessions", "test_session_results"
@@ -42,13 +42,15 @@ async def _sessions(crawl: Crawl) -> AsyncIterator[Event]:
         yield event
     async for event in walk.due_results():
         yield event
-    resume_at = crawl.history.resume_at(ROWS, "")
-    for from_at, to_at in chunks(*crawl.window(ROWS, ""), resume_at):
+    kept_at = kept_from(crawl)
+    resume_at = crawl.history.resume_at(ROWS, "", kept_at)
+    for from_at, to_at in chunks(*crawl.window(ROWS, "", kept_at, is_certain=False), resume_at):
         found: dict[str, datetime | None] = {}
         failure: FetchError | None = None
         try:
             async for payload in walk.rows(from_at, to_at):
                 found[payload.entity_id] = payload.event_at
+                kept_at = seen_kept(kept_at, from_at, payload.event_at)
                 yield payload
         except HaltedError:
             raise
@@ -58,7 +60,8 @@ async def _sessions(crawl: Crawl) -> AsyncIterator[Event]:
         async for event in walk.sessions(found, is_new=resume_at is None or from_at >= whole_second(resume_at)):
             yield event
         if failure is None:
-            yield Covered(ROWS, "", from_at, to_at)
+            if kept_at < to_at:
+                yield Covered(ROWS, "", max(from_at, kept_at), to_at)
         else:
             yield Missed(ROWS, "", failure)
             if isinstance(failure, DeferredError):

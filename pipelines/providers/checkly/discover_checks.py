@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pipelines.errors import DeferredError, FetchError, HaltedError, RefusedError
 from pipelines.jsontext import as_instant
-from pipelines.providers.checkly.paging import PAGE_ROWS, listed, whole_second
+from pipelines.providers.checkly.paging import PAGE_ROWS, kept_from, listed, seen_kept, whole_second
 from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Reply, refusal
 
 CHECKS, CHECK_RESULTS = "checks", "check_results"
@@ -38,7 +38,7 @@ async def discover_checks(crawl: Crawl) -> AsyncIterator[Event]:
     async for event in _checks(crawl):
         if isinstance(event, Payload):
             checks[event.entity_id] = None
-        elif isinstance(event, Missed):
+        else:  # the list is incomplete
             checks |= dict.fromkeys(crawl.history.landed(CHECKS))
         yield event
     missed_before = {known.entity_id for known in crawl.history.due(CHECK_RESULTS)}
@@ -46,7 +46,7 @@ async def discover_checks(crawl: Crawl) -> AsyncIterator[Event]:
 
     def turn(check_id: str) -> tuple[bool, float]:
         # What failed comes last, what has waited longest first: when the API's limit ends a sync, the next one goes on.
-        resume_at = crawl.history.resume_at(CHECK_RESULTS, check_id)
+        resume_at = crawl.history.resume_at(CHECK_RESULTS, check_id, kept_from(crawl))
         return check_id in missed_before, 0.0 if resume_at is None else resume_at.timestamp()
 
     for check_id in sorted(checks, key=turn):
@@ -74,8 +74,10 @@ async def _checks(crawl: Crawl) -> AsyncIterator[Event]:
             for check_id, check in fresh.items():
                 yield Payload(CHECKS, check_id, check, reply, event_at=reply.fetched_at)
             seen |= fresh.keys()
-            if len(checks) < PAGE_ROWS or not fresh:
+            if len(checks) < PAGE_ROWS:
                 return
+            if not fresh:
+                raise DeferredError("Checkly's list of checks goes round in circles: left for the next sync.")
         raise DeferredError(f"Checkly's list of checks has more than {_MAX_PAGES} pages.")
     except HaltedError:
         raise
@@ -95,12 +97,15 @@ def _list(reply: Reply) -> list[dict[str, Any]]:
 async def _results(crawl: Crawl, check_id: str) -> AsyncIterator[Event]:
     """Results of one check, oldest window first, each followed by its Covered. `resultType=ALL`: tries are rows too."""
     path = f"/v2/check-results/{quote(check_id, safe='')}"
-    from_at, end = map(whole_second, crawl.window(CHECK_RESULTS, check_id))
+    kept_at = kept_from(crawl)
+    from_at, end = map(whole_second, crawl.window(CHECK_RESULTS, check_id, kept_at, is_certain=False))
     while from_at < end:
         to_at = min(from_at + CHUNK, end)
         what, params = f"results of check {check_id}", (("resultType", "ALL"),)
         async for result_id, result, reply in listed(crawl.client, path, from_at, to_at, kind=CHECK_RESULTS, what=what, params=params):
             event_at = next(filter(None, (as_instant(result.get(name)) for name in ("startedAt", "created_at", "createdAt"))), None)
             yield Payload(CHECK_RESULTS, result_id, result, reply, parent_id=check_id, event_at=event_at)
-        yield Covered(CHECK_RESULTS, check_id, from_at, to_at)
+            kept_at = seen_kept(kept_at, from_at, event_at)
+        if kept_at < to_at:
+            yield Covered(CHECK_RESULTS, check_id, max(from_at, kept_at), to_at)
         from_at = to_at

@@ -1,17 +1,24 @@
-"""How Checkly's lists with a cursor are read: windows in whole Unix seconds, pages by `nextId`. What is listed: `discover*.py`."""
+"""How Checkly's lists with a cursor are read: windows in whole Unix seconds, pages by `nextId`, and how far back they can be believed.
+
+What is listed: `discover*.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipelines.errors import DeferredError
-from pipelines.providers.spec import Client, Reply, refusal
+from pipelines.providers.spec import Client, Crawl, Reply, refusal
 
 PAGE_ROWS = 100
 _MAX_PAGES = 10_000
 _MAX_IDLE_PAGES = 3
+
+RETENTION = timedelta(days=30)
+"""How long results are kept (OpenAPI 2026-08-18; by plan it is 7 to 180 days). What is older is asked for too, but only what is seen
+proves that it is there: a list that is empty there covers nothing."""
 
 
 async def listed(
@@ -46,6 +53,16 @@ async def listed(
             raise DeferredError(f"Checkly's list of {what} goes round in circles: left for the next sync.")
         cursors.add(cursor)
     raise DeferredError(f"Checkly's list of {what} has more than {_MAX_PAGES} pages for one window.")
+
+
+def kept_from(crawl: Crawl) -> datetime:
+    """The instant from which on everything should still be there."""
+    return whole_second(crawl.now - RETENTION)
+
+
+def seen_kept(kept_at: datetime, from_at: datetime, event_at: datetime | None) -> datetime:
+    """The same, after something was listed in a window from `from_at` on: what came later is there as well."""
+    return kept_at if event_at is None or event_at < from_at else min(kept_at, whole_second(event_at))
 
 
 def whole_second(instant: datetime) -> datetime:

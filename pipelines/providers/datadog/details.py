@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from pipelines.errors import FetchError, GoneError, HaltedError
 from pipelines.providers.datadog.crawling import (
@@ -26,6 +27,7 @@ from pipelines.providers.datadog.crawling import (
     v2_state,
     v2_times,
 )
+from pipelines.providers.datadog.paging import list_path
 from pipelines.providers.spec import Crawl, Document, Event, Missed, Payload, Reply, Waiting, bounded, refusal
 
 CATCH_UP = timedelta(days=7)
@@ -164,7 +166,8 @@ async def fetch_details(crawl: Crawl, listed: Mapping[str, Candidate], kinds: Ma
             waiting[kind.details] = waiting.get(kind.details, 0) + 1
             return []
         try:
-            reply = await crawl.client.get(f"{kind.path.format(candidate.public_id)}/{candidate.result_id}", kind=kind.details)
+            path = f"{list_path(kind, candidate.public_id)}/{quote(candidate.result_id, safe='')}"
+            reply = await crawl.client.get(path, kind=kind.details)
             streak.add(None)
             return [_detail(candidate, reply)]
         except HaltedError:

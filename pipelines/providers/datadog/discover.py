@@ -1,41 +1,37 @@
 """Which Datadog payloads exist: tests, then list rows per test over its window; full results follow in `details.py`.
 
-Which API a test's results are read by: `crawling.kind_of`; how v2 is paged: `paging_v2`. Facts about v1's paging are recorded ones
-(2019-12 … 2022-07): at most 150 rows, newest first; `last_timestamp_fetched` is the lower bound of what was read; nothing older than
-60 days is listed.
+Which API a test's results are read by: `crawling.kind_of`; how lists are paged: `paging`, `paging_v2`. Nothing older than 60 days is
+listed (recorded 2019-12 … 2022-07).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from pipelines import jsontext
-from pipelines.errors import DeferredError, FetchError, HaltedError
+from pipelines.errors import DeferredError, FetchError, HaltedError, RejectedError
 from pipelines.providers.datadog.crawling import (
     KINDS,
     V2,
     Kind,
     Streak,
-    epoch_ms,
-    from_ms_epoch,
     id_text,
     kind_of,
     objects,
-    told_ms,
     v2_mode,
 )
 from pipelines.providers.datadog.details import Candidate, fetch_details, note
+from pipelines.providers.datadog.paging import MAX_PAGES, page_back
 from pipelines.providers.datadog.paging_v2 import page_back as page_back_v2
 from pipelines.providers.spec import Covered, Crawl, Document, Event, Missed, Payload, Reply, bounded, refusal
 
-PAGE_ROWS = 150
 TESTS_PER_PAGE = 100
-MAX_PAGES = 10_000
 FLOOR = timedelta(days=60)
+FLOOR_MOVES = timedelta(hours=1)
+"""How far the floor may move while a sync runs: what it may have taken is asked for, but not called covered."""
+
 CHUNK = timedelta(days=1)
 
 
@@ -101,13 +97,15 @@ async def _tests(crawl: Crawl, scopes: dict[str, _Scope]) -> AsyncIterator[Event
         try:
             reply = await crawl.client.get("/api/v1/synthetics/tests", params=params, kind="tests")
             listed = objects(reply, "tests", "Datadog's list of tests")
+            fresh = [test for test in listed if id_text(test.get("public_id")) not in seen]
+            if len(listed) >= TESTS_PER_PAGE and not fresh:
+                raise DeferredError("Datadog's list of tests goes round in circles: left for the next sync.")
         except HaltedError:
             raise
         except FetchError as error:
             yield Missed("tests", "", error)
             _known_scopes(crawl, scopes)
             return
-        fresh = [test for test in listed if id_text(test.get("public_id")) not in seen]
         for test in fresh:
             public_id = id_text(test.get("public_id"))
             if public_id is None:
@@ -118,7 +116,7 @@ async def _tests(crawl: Crawl, scopes: dict[str, _Scope]) -> AsyncIterator[Event
             kind = kind_of(test, v2_mode(crawl.settings))
             if kind is not None:
                 scopes[public_id] = _Scope(kind, public_id)
-        if len(listed) < TESTS_PER_PAGE or not fresh:
+        if len(listed) < TESTS_PER_PAGE:
             return
     yield Missed("tests", "", DeferredError(f"Datadog's list of tests has more than {MAX_PAGES} pages."))
 
@@ -176,11 +174,9 @@ async def _list_rows(listing: _Listing, scope: _Scope, from_at: datetime, to_at:
     if scope.has_failed or listing.streak.is_down:
         return []
     events: list[Event] = []
+    crawl, read = listing.crawl, page_back_v2 if scope.kind.is_v2 else page_back
     try:
-        if scope.kind.is_v2:
-            await page_back_v2(listing.crawl.client, scope.kind, scope.public_id, (from_at, to_at), partial(listing.take, scope), events)
-        else:
-            await _page_back(listing, scope, from_at, to_at, events)
+        crowded = await read(crawl.client, scope.kind, scope.public_id, (from_at, to_at), partial(listing.take, scope), events)
     except HaltedError:
         raise
     except FetchError as error:
@@ -188,49 +184,19 @@ async def _list_rows(listing: _Listing, scope: _Scope, from_at: datetime, to_at:
         is_first, scope.has_failed = not scope.has_failed, True  # chunks of one test run side by side: it is told once
         return [*events, Missed(scope.kind.rows, scope.public_id, error)] if is_first else events
     listing.streak.add(None)
-    if covers:
+    events += [missed for second in sorted(crowded) if (missed := _crowded(crawl, scope, second)) is not None]
+    from_at = max(from_at, crawl.now - FLOOR + FLOOR_MOVES)
+    if covers and from_at < to_at:
         events.append(Covered(scope.kind.rows, scope.public_id, from_at, to_at))
     return events
 
 
-async def _page_back(listing: _Listing, scope: _Scope, from_at: datetime, to_at: datetime, events: list[Event]) -> None:
-    """Append the rows of [from_at, to_at] that this crawl has not seen yet.
-
-    The next page ends at the oldest row's second, rounded up: `last_timestamp_fetched` is that second rounded down, and
-    the server's own rounding of `to_ts` is not known, so the overlap is read twice and known ids are passed over.
-    """
-    from_ms, to_ms = epoch_ms(from_at), epoch_ms(to_at)
-    end_ms = to_ms
-    read: set[str] = set()
-    for _ in range(MAX_PAGES):
-        reply = await listing.crawl.client.get(
-            scope.kind.path.format(scope.public_id),
-            params=[("from_ts", str(from_ms)), ("to_ts", str(end_ms))],
-            kind=scope.kind.rows,
-        )
-        rows = objects(reply, "results", f"Datadog's results of test {scope.public_id}")
-        is_new = False
-        oldest_ms = math.inf
-        for row in rows:
-            check_ms = told_ms(row.get("check_time"), reply.fetched_at)
-            oldest_ms = min(oldest_ms, math.inf if check_ms is None else check_ms)
-            result_id = id_text(row.get("result_id"))
-            if result_id is None:
-                error = refusal(reply, f"a result of Datadog test {scope.public_id} without result_id.")
-                events.append(Missed(scope.kind.rows, f"{scope.public_id}@{row.get('check_time')}", error))
-                continue
-            if result_id in read:
-                continue
-            read.add(result_id)
-            is_new = True
-            if check_ms is None or from_ms <= check_ms <= to_ms:
-                events += listing.take(scope, result_id, row, reply, from_ms_epoch(check_ms))
-        is_full = len(rows) >= PAGE_ROWS
-        if is_full and (not is_new or math.isinf(oldest_ms)):
-            raise DeferredError(f"Datadog test {scope.public_id}: more than {PAGE_ROWS} results in one second cannot be paged.")
-        floor_ms = jsontext.as_number(reply.document.get("last_timestamp_fetched"))
-        is_read_down = floor_ms is None or floor_ms <= from_ms
-        if not is_new or oldest_ms < from_ms or (not is_full and is_read_down):
-            return
-        end_ms = min(end_ms, math.ceil(oldest_ms / 1000) * 1000)
-    raise DeferredError(f"Datadog test {scope.public_id}: the list of results does not end after {MAX_PAGES} pages.")
+def _crowded(crawl: Crawl, scope: _Scope, second: int) -> Missed | None:
+    """A second that holds more results than can be read: a gap for good, so that it is told once and not asked for again."""
+    at = datetime.fromtimestamp(second, UTC)
+    entity_id = f"{scope.public_id}@{at:%Y-%m-%dT%H:%M:%SZ}"
+    if crawl.history.is_closed(scope.kind.rows, entity_id):
+        return None
+    error = RejectedError(f"Datadog test {scope.public_id}: more results in the second {at:%Y-%m-%d %H:%M:%S} UTC than can be read: a gap.")
+    error.rule = "crowded"
+    return Missed(scope.kind.rows, entity_id, error, parent_id=scope.public_id, event_at=at)

@@ -7,32 +7,33 @@ and `to_ts` are epoch ms as in v1 and bound the start or the end of a result.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import datetime
 
 from pipelines.errors import DeferredError
 from pipelines.providers.datadog.crawling import Kind, epoch_ms, from_ms_epoch, id_text, objects, told_v2, v2_times
-from pipelines.providers.spec import Client, Document, Event, Missed, Reply, refusal
+from pipelines.providers.datadog.paging import MAX_IDLE_PAGES, MAX_PAGES, Take, below, list_path, seconds
+from pipelines.providers.spec import Client, Event, Missed, refusal
 
-MAX_PAGES = 10_000
 CROWD = 50
-"""A page of so many rows, none shorter before it, that reaches back to no other second: the list may go on, but cannot be read on."""
-
-Take = Callable[[str, Document, Reply, datetime | None], list[Event]]
+"""A page of so many rows, none shorter before it, that reaches back to no other second: the list may go on there, but cannot be read on."""
 
 
-async def page_back(client: Client, kind: Kind, public_id: str, window: tuple[datetime, datetime], take: Take, events: list[Event]) -> None:
-    """Append the rows of a window, as `take` makes events of them. Raises FetchError.
+async def page_back(
+    client: Client, kind: Kind, public_id: str, window: tuple[datetime, datetime], take: Take, events: list[Event]
+) -> set[int]:
+    """Append the rows of a window, as `take` makes events of them; returns the epoch seconds that may not be read whole.
 
     The next page ends at the oldest end, rounded up to the second, or, where that brings nothing new, at the oldest start; the list has
-    ended when a page is empty or brings nothing new at both. A row counts when its time from start to end meets the window.
+    ended when a page is empty or brings nothing new at both. A crowd is no end: reading goes on below its second. A row counts when its
+    time from start to end meets the window. Raises FetchError.
     """
     from_ms, to_ms = (epoch_ms(instant) for instant in window)
     read: set[str] = set()
-    end_ms, longest = to_ms, 0
+    crowded: set[int] = set()
+    end_ms, longest, idle = to_ms, 0, 0
     for _ in range(MAX_PAGES):
         params = [("from_ts", str(from_ms)), ("to_ts", str(end_ms))]
-        reply = await client.get(kind.path.format(public_id), params=params, kind=kind.rows)
+        reply = await client.get(list_path(kind, public_id), params=params, kind=kind.rows)
         rows = objects(reply, "data", f"Datadog's v2 results of test {public_id}")
         known = len(read)
         first_start = first_end = math.inf
@@ -51,13 +52,20 @@ async def page_back(client: Client, kind: Kind, public_id: str, window: tuple[da
         is_new = len(read) > known
         oldest_ms = first_end if is_new else first_start
         if not rows or math.isinf(oldest_ms) or first_end < from_ms:
-            return
+            return crowded
         next_ms = math.ceil(oldest_ms / 1000) * 1000
         if next_ms >= end_ms:
             next_ms = math.ceil(first_start / 1000) * 1000
+        idle = 0 if is_new else idle
         if next_ms >= end_ms:
-            if len(rows) == longest >= CROWD:
-                raise DeferredError(f"Datadog test {public_id}: a page of {len(rows)} v2 results in one second cannot be paged.")
-            return
+            if len(rows) < max(longest, CROWD):
+                return crowded
+            idle += 1
+            if idle >= MAX_IDLE_PAGES:
+                raise DeferredError(f"Datadog test {public_id}: the list of v2 results goes round in circles: left for the next sync.")
+            next_ms = below(end_ms, first_start)
+            crowded.update(seconds(max(next_ms, from_ms), first_start))
+            if next_ms < from_ms:
+                return crowded
         end_ms = next_ms
     raise DeferredError(f"Datadog test {public_id}: the list of v2 results does not end after {MAX_PAGES} pages.")
