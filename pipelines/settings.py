@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ HOUSE_SETTINGS: tuple[Setting, ...] = (
     Setting("RESULTHOUSE_START_DAYS", "how far back the first sync of a scope goes, in days", default="7"),
     Setting("RESULTHOUSE_LOOKBACK_HOURS", "how far back a sync lists again for late or changed results", default="24"),
     Setting("RESULTHOUSE_REVIEW_DAYS", "how long an Applitools `unresolved` stays open for a later review", default="14"),
+    Setting("RESULTHOUSE_KEEP_BODIES", "`on` keeps every answer byte by byte, secrets and all, in private/bodies", default="off"),
 )
 
 
@@ -61,6 +63,7 @@ class Settings:
     start: timedelta
     lookback: timedelta
     review: timedelta
+    keeps_bodies: bool = False
     providers: Mapping[str, Provider] = field(default_factory=dict)
 
     def provider_settings(self, provider: Provider) -> dict[str, str]:
@@ -120,7 +123,7 @@ def load_settings(
 ) -> Settings:
     """Resolve every setting. Raises SettingsError for an unusable value; providers are checked when they are used."""
     environment = dict(os.environ) if environ is None else environ
-    file_values = {k: v for k, v in dotenv_values(dotenv, interpolate=False).items() if v} if dotenv else {}
+    file_values = _read(dotenv) if dotenv else {}
     values: dict[str, str] = {}
     sources: dict[str, str] = {}
     for setting in (*HOUSE_SETTINGS, *(s for p in providers.values() for s in p.settings)):
@@ -132,7 +135,7 @@ def load_settings(
             if found:
                 values[setting.name], sources[setting.name] = found, source
                 break
-    home = Path(values["RESULTHOUSE_HOME"]).expanduser().resolve()
+    home = _place("RESULTHOUSE_HOME", values)
     for name, default in (
         ("RESULTHOUSE_LAKE", home / "lake"),
         ("RESULTHOUSE_WAREHOUSE", home / "warehouse.duckdb"),
@@ -144,13 +147,14 @@ def load_settings(
         values=values,
         sources=sources,
         home=home,
-        lake=_lake(values["RESULTHOUSE_LAKE"]),
-        warehouse=_file(values["RESULTHOUSE_WAREHOUSE"]),
+        lake=values["RESULTHOUSE_LAKE"] if "://" in values["RESULTHOUSE_LAKE"] else str(_place("RESULTHOUSE_LAKE", values)),
+        warehouse=_place("RESULTHOUSE_WAREHOUSE", values, is_file=True),
         publish_mode=_mode(values["RESULTHOUSE_PUBLISH_MODE"]),
-        report=_file(values["RESULTHOUSE_REPORT"]),
+        report=_place("RESULTHOUSE_REPORT", values, is_file=True),
         start=timedelta(days=_number("RESULTHOUSE_START_DAYS", values)),
         lookback=timedelta(hours=_number("RESULTHOUSE_LOOKBACK_HOURS", values)),
         review=timedelta(days=_number("RESULTHOUSE_REVIEW_DAYS", values)),
+        keeps_bodies=_flag("RESULTHOUSE_KEEP_BODIES", values),
         providers=providers,
     )
 
@@ -170,15 +174,35 @@ def check_url(name: str, url: str) -> None:
         raise SettingsError(f"{name} must be https: plain http is accepted for loopback hosts only.")
 
 
-def _file(text: str) -> Path:
-    """A file as an absolute path. A link in its place is not resolved: the file takes the link's place, what it points at stays."""
-    path = Path(text).expanduser()
-    return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
+def _read(dotenv: Path) -> dict[str, str]:
+    """What `.env` sets. Its text, which may hold keys, is in no error."""
+    if dotenv.is_symlink() and not dotenv.exists():
+        raise SettingsError(f"{dotenv} is a link that leads nowhere.")
+    try:
+        return {name: value for name, value in dotenv_values(dotenv, interpolate=False).items() if value}
+    except OSError as error:
+        raise SettingsError(f"{dotenv} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise SettingsError(f"{dotenv} cannot be read: it is not UTF-8 text.") from None
 
 
-def _lake(text: str) -> str:
-    """A folder as an absolute path; an address as it is."""
-    return text if "://" in text else str(Path(text).expanduser().resolve())
+def _place(name: str, values: Mapping[str, str], *, is_file: bool = False) -> Path:
+    """A folder or file as an absolute path. A link in a file's place is not resolved: the file takes the link's place, what it
+    points at stays."""
+    try:
+        path = Path(values[name]).expanduser()
+        path = path.parent.resolve() / path.name if is_file and path.name not in ("", "..") else path.resolve()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()  # the system says here whether it is too long, or behind a folder that is not ours
+    except (OSError, RuntimeError, ValueError):  # pathlib says RuntimeError for links in a circle and unknown users
+        raise SettingsError(f"{name} cannot be a place for files: {values[name]!r}.") from None
+    return path
+
+
+def _flag(name: str, values: Mapping[str, str]) -> bool:
+    if values[name] not in ("on", "off"):
+        raise SettingsError(f"{name} must be on or off, not {values[name]!r}.")
+    return values[name] == "on"
 
 
 def _number(name: str, values: Mapping[str, str]) -> float:

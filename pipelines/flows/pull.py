@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from filelock import FileLock, Timeout
-
 from pipelines.clock import Clock
-from pipelines.errors import BusyError, FetchError, GoneError, RefusedError
+from pipelines.errors import FetchError, GoneError, RefusedError
 from pipelines.extract.client import HttpClient, Transport
+from pipelines.flows.locks import provider_lock
 from pipelines.jsontext import dump
 from pipelines.lake.history import LakeHistory, read_history
 from pipelines.lake.private import Private
@@ -65,8 +63,9 @@ async def pull(
     transport: Transport | None = None,
     rng: random.Random | None = None,
     progress: Callable[[PullReport], None] = lambda report: None,
+    reread: Callable[[], Settings] | None = None,
 ) -> PullReport:
-    """Sync one provider into the lake.
+    """Sync one provider into the lake. `reread` gives the settings as they are by now, should the credentials be rotated meanwhile.
 
     Returns a report whose `error` says what failed; what was fetched has landed all the same. Raises BusyError when the provider is being
     synced by another process, and SettingsError when the lake belongs to another account.
@@ -74,15 +73,23 @@ async def pull(
     rng = rng or random.Random()  # noqa: S311 - jitter of waits, no secret
     lake, private = Lake(settings.lake), Private(settings.home)
     values = settings.provider_settings(provider)
-    lake.check_account(provider.name, _host(provider, values), " ".join(values.get(name, "") for name in provider.account))
+    _check_account(lake, provider, values)
     started_at = clock.now()
-    own = [values[setting.name] for setting in provider.settings if setting.secret and setting.name in values]
+    own = _secrets(provider, values)
+
+    def renewed() -> Mapping[str, str]:
+        fresh = (reread() if reread else settings).provider_settings(provider)
+        _check_account(lake, provider, fresh)
+        landing.redactor = Redactor(private.mask_key(), [*own, *_secrets(provider, fresh)])
+        return fresh
+
     report = PullReport(provider.name)
-    with _provider_lock(settings, provider):
+    with provider_lock(settings.home, provider):
         history = read_history(lake, provider, started_at, settings.review, private.get)
         if _give_up(provider, lake, history, started_at, sync_id):
             history = read_history(lake, provider, started_at, settings.review, private.get)
-        async with HttpClient(provider, values, clock=clock, rng=rng, transport=transport) as client:
+        keep = private.keep_body if settings.keeps_bodies else None
+        async with HttpClient(provider, values, clock=clock, rng=rng, transport=transport, reread=renewed, keep=keep) as client:
             landing = _Landing(provider, lake, history, Redactor(private.mask_key(), own), sync_id, clock, report, client)
             crawl = Crawl(
                 client=client,
@@ -100,6 +107,7 @@ async def pull(
                     landing.take(event)
                     report.requests = client.requests
                     progress(report)
+                landing.note_lists_read_again()
             except FetchError as error:
                 landing.problem(error)
             finally:
@@ -151,6 +159,8 @@ class _Landing:
         self._shas: dict[tuple[str, str], str] = {}
         self._states: dict[tuple[str, str], State] = {}
         self._dates: dict[tuple[str, str], date | None] = {}
+        self._read: set[tuple[str, str]] = set()
+        self._failed: set[tuple[str, str]] = set()
         self._problems = 0
         self._first_problem = ""
 
@@ -160,6 +170,7 @@ class _Landing:
             self._payload(event)
         elif isinstance(event, Covered):
             self._covered.append(event)
+            self._read.add((event.endpoint, event.scope))
         elif isinstance(event, Missed):
             self._missed(event)
         elif isinstance(event, Waiting):
@@ -198,6 +209,12 @@ class _Landing:
             self.lake.write_windows(self.provider.name, endpoint, each, self.sync_id)
         self._covered = []
 
+    def note_lists_read_again(self) -> None:
+        """The crawl came to its end: write down which lists (of a scope, or of an endpoint as a whole) failed before and were read now."""
+        for endpoint, scope in sorted(self._read - self._failed):
+            if self.history.has_failed(endpoint, scope):
+                self._refused.append(Refused(endpoint, scope, "listed", self.history.now))
+
     def drop_tokens(self, private: Private) -> None:
         """Forget the read tokens of runs that are closed now."""
         for (endpoint, entity_id), state in self._states.items():
@@ -205,6 +222,7 @@ class _Landing:
                 private.drop(entity_id)
 
     def _payload(self, event: Payload) -> None:
+        self._read.add((event.endpoint, ""))
         endpoint = self._endpoints[event.endpoint]
         document = self.redactor.redact(event.document, endpoint.tree)
         text = self.redactor.without_own(dump(document))
@@ -242,6 +260,7 @@ class _Landing:
         self._bytes += len(text)
 
     def _missed(self, event: Missed) -> None:
+        self._failed.add((event.endpoint, event.entity_id))
         error = event.error
         rule = error.rule if isinstance(error, FetchError) else "failed"
         if not isinstance(error, GoneError):
@@ -280,19 +299,13 @@ def _give_up(provider: Provider, lake: Lake, history: LakeHistory, now: datetime
     return bool(closed)
 
 
-@contextmanager
-def _provider_lock(settings: Settings, provider: Provider) -> Iterator[None]:
-    folder = settings.home / "locks"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FileLock(str(folder / f"pull-{provider.name}.lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BusyError(f"A sync of {provider.title} is already running.") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _check_account(lake: Lake, provider: Provider, values: Mapping[str, str]) -> None:
+    """Raises SettingsError when the lake belongs to another host or account than the settings name."""
+    lake.check_account(provider.name, _host(provider, values), " ".join(values.get(name, "") for name in provider.account))
+
+
+def _secrets(provider: Provider, values: Mapping[str, str]) -> list[str]:
+    return [values[setting.name] for setting in provider.settings if setting.secret and setting.name in values]
 
 
 def _host(provider: Provider, values: Mapping[str, str]) -> str:

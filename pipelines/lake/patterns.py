@@ -31,21 +31,30 @@ class TooManyPlacesError(Exception):
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SECRET_NAME = re.compile(
-    r"password|passwd|passphrase|passcode|pwd|secret|token|credential|authorization|cookie|jwt|bearer"
+    r"pass[-_. ]?(?:word|wd|phrase|code)|pwd|secret|token|credential|authorization|cookie|jwt|bearer"
     r"|(?:api|app|application|access|private|signing|account|subscription|encryption|master|auth|ssh|session|shared"
     r"|license)[-_. ]?keys?(?![a-z])|(?:^|[^a-z])[th]?otp(?:code)?(?![a-z])"
     r"|(?:basic|digest|proxy|http)[-_. ]?auth(?![a-z])|^auth$"
 )
+_IN_SECRET_NAMES = ("pass", "pwd", "secret", "token", "credential", "auth", "cookie", "jwt", "bearer", "key", "otp")
+_LONGEST_NAME = 1_000
 _SECRET_HEADER = re.compile(r"auth(?!ority|or(?![a-z])|ors)|token|key|secret|session|cookie|password|credential|signature")
 
 
-@lru_cache(maxsize=4096)
 def name_says_secret(name: str) -> bool:
-    """Whether the name of an undocumented field, or of a variable, says that its value is a secret."""
+    """Whether the name of an undocumented field, or of a variable, says that its value is a secret. What is too long for a name says so by
+    any secret word in it."""
+    if len(name) <= _LONGEST_NAME:
+        return _name_says_secret(name)
+    lower = name.lower()
+    return any(word in lower for word in _IN_SECRET_NAMES)
+
+
+@lru_cache(maxsize=4096)
+def _name_says_secret(name: str) -> bool:
     return _SECRET_NAME.search(_CAMEL.sub("_", name).lower()) is not None
 
 
-@lru_cache(maxsize=4096)
 def header_says_secret(name: str) -> bool:
     """Whether a header of that name is masked: auth, token, key, secret, session or cookie in it (contract §7)."""
     return _SECRET_HEADER.search(name.lower()) is not None

@@ -1,13 +1,14 @@
-"""The only folder in which a secret may lie: the mask key, and read tokens until their run is closed.
+"""The only folder in which a secret may lie: the mask key, read tokens until their run is closed, and whole answers where that is wanted.
 
-`<home>/private/mask.key` is 32 random bytes, made once; `<home>/private/tokens/<sha256 of the run id>` one read token.
-Nothing here is logged.
+`<home>/private/mask.key` is 32 random bytes, made once; `<home>/private/tokens/<sha256 of the run id>` one read token;
+`<home>/private/bodies/<sha256>.gz` one answer. Nothing here is logged.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import os
 import secrets
@@ -53,6 +54,14 @@ class Private:
     def drop(self, run_id: str) -> None:
         """Forget the read token of a closed run."""
         self._path(run_id).unlink(missing_ok=True)
+
+    def keep_body(self, body: bytes) -> None:
+        """Keep an answer byte by byte, packed, under the hash that the lake knows it by (`body_sha256`)."""
+        path = self._folder / "bodies" / f"{hashlib.sha256(body).hexdigest()}.gz"
+        self._check(path)
+        if not path.exists():
+            with contextlib.suppress(FileExistsError):
+                files.write_bytes(path, gzip.compress(body, mtime=0), is_once=True)
 
     def _read(self, path: Path) -> bytes | None:
         """The bytes of a private file, None when there is none. Raises LakeError for a symbolic link instead of it, or on the way to it."""

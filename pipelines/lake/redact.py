@@ -24,6 +24,7 @@ REDACTION_VERSION = 1
 MAX_LINE_CHARS = 600
 _JSON_LEVELS = 2  # JSON inside JSON inside a field; deeper it is scrubbed as plain text
 _PASSES = 6
+_MARKS = 3
 _SHORTEST_OWN = 8  # shorter ones are no keys, and would be found in innocent words
 _NAME_FIELDS = ("name", "key", "property", "header", "selector", "label", "field", "element")
 _VALUE_FIELDS = frozenset(("value", "values", "actual", "target", "expected", "example", "pattern", "content", "text"))
@@ -170,9 +171,11 @@ class Redactor:
         return self._undocumented(child, names, level)
 
     def _put(self, result: dict[str, Any], name: str, child: Any) -> None:
-        scrubbed = self._scrub(name, _JSON_LEVELS)
+        """Names that become equal stay apart: a few by marks, any number by the masks of what they were (counting would be quadratic)."""
+        scrubbed, marks = self._scrub(name, _JSON_LEVELS), 0
         while scrubbed in result:
-            scrubbed += "#"
+            scrubbed += "#" if marks < _MARKS else self.mask(name) or "#"
+            marks += 1
         result[scrubbed] = child
 
     def _headers(self, value: Any, level: int) -> Any:

@@ -96,6 +96,11 @@ def non_negative(column: pl.Expr) -> pl.Expr:
     return pl.when(column.is_between(0, LONGEST_MS)).then(column)
 
 
+def implausible(column: pl.Expr) -> pl.Expr:
+    """Milliseconds that `non_negative` turns into NULL, for `attributes`."""
+    return pl.when(non_negative(column).is_null()).then(column)
+
+
 def whole(json_text: pl.Expr) -> pl.Expr:
     """The whole number in JSON text, also one that came as a string; NULL for anything else."""
     number = plain(json_text).cast(pl.Float64, strict=False)
@@ -105,6 +110,12 @@ def whole(json_text: pl.Expr) -> pl.Expr:
 def plain(json_text: pl.Expr) -> pl.Expr:
     """Text of a JSON value: scalars plain, objects and lists as compact JSON, null as NULL."""
     return json_text.str.json_path_match("$")
+
+
+def said(text: pl.Expr | str) -> pl.Expr:
+    """The text, or that of the column; NULL when it is blank: APIs send an empty text for none."""
+    column = pl.col(text) if isinstance(text, str) else text
+    return pl.when(column.str.strip_chars() != "").then(column)
 
 
 def inner(json_text: pl.Expr, path: str) -> pl.Expr:

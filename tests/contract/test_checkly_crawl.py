@@ -87,7 +87,9 @@ def test_every_session_and_result_of_the_sandbox_becomes_rows_without_drift_or_r
         decoded, rejected = decode(frame, endpoint.tree, connection=connection)
         assert rejected.is_empty()
         assert find_drift(frame, decoded, endpoint.tree, connection=connection).is_empty()
-        for name, flattened in endpoint.flatten(decoded).items():
+        frames = endpoint.flatten(decoded)
+        assert frames.pop("drift", decoded.clear()).is_empty()
+        for name, flattened in frames.items():
             _, refused = split(conform(flattened, FLATTENED[name]), FLATTENED[name])
             assert refused.is_empty(), (name, refused)
             assert flattened.height > 0, name

@@ -56,7 +56,12 @@ def flatten(endpoint: str, *documents: Any) -> Rows:
     decoded, rejected = decode(frame, declared.tree, connection=CONNECTION)
     assert rejected.is_empty()
     rows: Rows = {}
-    for name, flattened in declared.flatten(decoded).items():
+    frames = declared.flatten(decoded)
+    if not frames["drift"].is_empty():
+        rows["drift"] = frames["drift"].to_dicts()
+    for name, flattened in frames.items():
+        if name == "drift":
+            continue
         good, refused = split(conform(flattened, FLATTENED[name]), FLATTENED[name])
         assert refused.is_empty(), (name, refused)
         assert flattened["entity_id"].is_in(frame["entity_id"].implode()).all()

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
 
 import pipelines
-from pipelines.errors import DeferredError, FetchError, GoneError, HaltedError, RejectedError
+from pipelines.errors import DeferredError, FetchError, GoneError, HaltedError, RejectedError, SettingsError
+from pipelines.extract.client import HttpClient
 from pipelines.extract.limits import Limits
+from pipelines.flows.pull import pull
+from pipelines.lake.history import read_history
+from pipelines.lake.store import Lake
 from tests.support.certificates import KINDS, Authority
-from tests.support.http import API_KEY, APP_KEY, QUERY_KEY, always, answer, client, raw, raw_server
+from tests.support.checker import violations
+from tests.support.clock import START, VirtualClock
+from tests.support.house import House
+from tests.support.http import API_KEY, APP_KEY, QUERY_KEY, SETTINGS, RawServer, acme, always, answer, client, raw, raw_server
+from tests.support.scripted import Checkly
 
 Record = Callable[[str, object], None]
 
@@ -185,6 +197,121 @@ def test_a_403_after_a_success_concerns_one_entity_and_a_401_all() -> None:
                 await http.get("/expired")
 
     asyncio.run(run())
+
+
+ROTATED = {**SETTINGS, "ACME_APP_KEY": "canary-app-key-rotated-1", "ACME_QUERY_KEY": "canary-query-key-rotated-2"}
+
+
+@asynccontextmanager
+async def _rotating(turns: int, fresh: Callable[[RawServer], Mapping[str, str]]) -> AsyncIterator[tuple[HttpClient, RawServer, list[str]]]:
+    """A client of a server that refuses the first key from the n-th request on; and the word "reread" for each time settings were read."""
+    told: list[str] = []
+
+    async def script(writer: asyncio.StreamWriter, turn: int) -> None:
+        head = server.heads[turn]
+        is_refused = turn >= turns and (ROTATED["ACME_APP_KEY"] not in head or ROTATED["ACME_QUERY_KEY"] not in head)
+        writer.write(raw(b"", status="401 Unauthorized") if is_refused else raw(OK, f"X-RateLimit-Name: {APP_KEY}"))
+
+    def reread() -> Mapping[str, str]:
+        told.append("reread")
+        return fresh(server)
+
+    async with raw_server(script) as server:
+        settings = {**SETTINGS, "ACME_API_URL": server.url}
+        async with HttpClient(acme(), settings, clock=VirtualClock(), rng=Random(1), reread=reread) as http:
+            yield http, server, told
+
+
+@pytest.mark.fault("H11", "X1")
+def test_a_key_that_was_rotated_in_the_middle_of_a_sync_is_read_anew_once_and_no_answer_is_lost(
+    record_property: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run(turns: int) -> None:
+        async with _rotating(turns, lambda server: {**ROTATED, "ACME_API_URL": server.url}) as (http, server, told):
+            replies = [await http.get("/first")]
+            replies += await asyncio.gather(*(http.get(f"/{n}", secret_params=[("read_token", TOKEN)]) for n in range(12)))
+            assert [reply.document for reply in replies] == [{"ok": True}] * 13
+            assert told == ["reread"]
+            assert http.requests == len(server.heads) <= 13 + 4  # those that were on their way when the key was refused
+            assert not [canary for canary in (*CANARIES, *ROTATED.values()) if canary in repr(replies)]
+
+    for turns in range(1, 8):
+        asyncio.run(run(turns))
+    assert "canary" not in caplog.text
+    record_property("cases", 7)
+
+
+@pytest.mark.fault("H11")
+def test_settings_that_hold_no_other_key_for_the_same_address_stop_the_sync(record_property: Record) -> None:
+    def unusable(server: RawServer) -> Mapping[str, str]:
+        raise SettingsError("Acme is only half configured.")
+
+    wrong: dict[str, Callable[[RawServer], Mapping[str, str]]] = {
+        "the same": lambda server: {**SETTINGS, "ACME_API_URL": server.url},
+        "another host": lambda server: {**ROTATED, "ACME_API_URL": server.url.replace("127.0.0.1", "localhost")},
+        "no credential": lambda server: {**ROTATED, "ACME_API_URL": server.url, "ACME_APP_KEY": "a\nb"},
+        "unusable": unusable,
+        "refused too": lambda server: {**ROTATED, "ACME_API_URL": server.url, "ACME_APP_KEY": "canary-app-key-wrong"},
+    }
+
+    async def run(name: str) -> None:
+        async with _rotating(1, wrong[name]) as (http, server, told):
+            await http.get("/first")
+            for _ in range(2):
+                with pytest.raises(HaltedError, match="acme refused the credentials"):
+                    await http.get("/second")
+            assert told == ["reread"]
+            assert len(server.heads) == (4 if name == "refused too" else 3)
+
+    async def at_the_start() -> None:
+        async with _rotating(0, wrong["the same"]) as (http, server, told):
+            with pytest.raises(HaltedError):
+                await http.get("/first")
+            assert (told, len(server.heads)) == ([], 1)
+
+    for name in wrong:
+        asyncio.run(run(name))
+    asyncio.run(at_the_start())
+    record_property("cases", len(wrong) + 1)
+
+
+@pytest.mark.fault("H11")
+@pytest.mark.parametrize("is_same_account", [True, False])
+def test_a_sync_goes_on_with_a_rotated_key_of_the_same_account_only_and_lands_neither_key(tmp_path: Path, is_same_account: bool) -> None:
+    old, new = "cu_canary-old-0123456789", "cu_canary-new-0123456789"
+    api = Checkly({"": {"s": START - timedelta(hours=2)}, "check": {f"r{n}": START - timedelta(hours=n) for n in range(1, 9)}})
+    requests = 0
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal requests
+        requests += 1
+        if requests > 3 and request.headers["authorization"] != f"Bearer {new}":
+            return answer(401)
+        document = api.answer(request.url.path, dict(request.url.params))
+        if "check-results" in request.url.path:
+            document = {**document, "entries": [{**entry, "sentBack": [old, new]} for entry in document["entries"]]}
+        return answer(200, json.dumps(document).encode())
+
+    environ = {"CHECKLY_API_KEY": old, "CHECKLY_ACCOUNT_ID": "account"}
+    house = House(tmp_path, None, ("checkly",), environ, VirtualClock())
+    settings, provider = house.settings, house.settings.configured()["checkly"]
+    house.environ = {"CHECKLY_API_KEY": new, "CHECKLY_ACCOUNT_ID": "account" if is_same_account else "another"}
+    report = asyncio.run(
+        pull(
+            provider, settings, house.clock, sync_id="20261122T120000-00000001",
+            transport=httpx.MockTransport(handle), reread=lambda: house.settings,
+        )
+    )  # fmt: skip
+    assert (report.error is None) == is_same_account
+    landed = read_history(Lake(settings.lake), provider, START, timedelta(days=14), lambda run: None).landed("check_results")
+    assert len(landed) == (8 if is_same_account else 0)
+    files = [path.read_bytes() for path in Path(settings.lake).rglob("*.parquet")]
+    assert violations(Path(settings.lake), settings.warehouse, [old, new]) == []
+    assert files
+    payloads = [
+        row["payload"] for file in Lake(settings.lake).raw_files("checkly") for row in Lake(settings.lake).read_raw(file).to_pylist()
+    ]
+    assert not [payload for payload in payloads if old in payload or new in payload]
 
 
 @pytest.mark.fault("H9")

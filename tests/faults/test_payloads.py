@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from assets.cli import app
 from pipelines.errors import SettingsError
 from pipelines.extract import body
+from pipelines.flows.load import flatten
 from pipelines.flows.pull import pull
 from pipelines.flows.track import track_lines
 from pipelines.jsontext import JsonError, as_number, dump, parse
@@ -25,11 +27,15 @@ from pipelines.lake.history import read_history
 from pipelines.lake.redact import Redactor
 from pipelines.lake.store import Lake
 from pipelines.providers import load_providers
+from pipelines.schemas.leaves import Leaf
+from pipelines.transform.decode import decode
+from pipelines.transform.drift import find_drift
 from pipelines.transform.expressions import LONGEST_MS
+from pipelines.warehouse.connect import memory
 from tests.conformance import checks
 from tests.conformance.bench import KEY, NOW, Bench, Version, masked
 from tests.conformance.fixtures import Fixture, Fixtures, load_fixtures
-from tests.conformance.mutate import _places
+from tests.conformance.mutate import _places, declared
 from tests.conformance.pointers import at, pointer_of, replaced
 from tests.support.clock import VirtualClock
 from tests.support.house import House
@@ -99,6 +105,28 @@ INSERTED = (
 )
 
 
+def _damaged(whole: bytes, step: int) -> Iterator[bytes]:
+    """The text with one byte taken away, or put in, at every `step`-th place."""
+    for place in range(0, len(whole) + 1, step):
+        if place < len(whole):
+            yield whole[:place] + whole[place + 1 :]
+        yield whole[:place] + INSERTED[place % len(INSERTED)] + whole[place:]
+
+
+@pytest.mark.fault("D1")
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.slow)])
+def test_no_byte_too_few_or_too_many_in_any_fixture_is_more_than_a_sentence(step: int, record_property: Record) -> None:
+    count = 0
+    for path in sorted({path for each in FIXTURES.values() for path in each.folder.glob("*.json") if not path.stem.endswith(".rows")}):
+        for text in _damaged(path.read_bytes(), step):
+            count += 1
+            try:
+                body.document(text)
+            except body.UnusableBodyError as error:
+                assert len(str(error)) < 60, path  # noqa: PT017 - what is asserted is that it says where, never what
+    record_property("cases", count)
+
+
 @pytest.mark.fault("D1")
 @pytest.mark.parametrize(
     ("provider", "name"), [("docketqa", "retried_run"), ("datadog", "api_result_eight_forms"), ("checkly", "result_api_failed")]
@@ -106,11 +134,9 @@ INSERTED = (
 def test_every_byte_taken_away_or_put_in_is_read_or_refused(provider: str, name: str, record_property: Record) -> None:
     base, redactor = fixture(provider, name), Redactor(KEY)
     whole = (base.folder / f"{name}.json").read_bytes()
-    cut = (whole[:place] + whole[place + 1 :] for place in range(len(whole)))
-    longer = (whole[:place] + INSERTED[place % len(INSERTED)] + whole[place:] for place in range(len(whole) + 1))
     read: dict[str, Version] = {}
     refused: list[str] = []
-    for text in (*cut, *longer):
+    for text in _damaged(whole, 1):
         try:
             document, repairs = body.document(text)
         except body.UnusableBodyError as error:
@@ -353,10 +379,65 @@ def test_negative_and_absurd_durations_are_null_drift_and_in_no_percentile(recor
         found = bench.ask("SELECT response_time_ms, duration_ms FROM core.results ORDER BY result_id")
         assert [row[0] for row in found[: len(durations)]] == list(durations.values())
         assert [row[1] for row in found[len(durations) :]] == list(ends.values())
-        assert bench.ask("SELECT occurrences FROM meta.drift WHERE json_pointer = '/responseTime'") == [(4,)]
+        drift = dict(bench.ask("SELECT json_pointer, occurrences FROM meta.drift WHERE kind = 'type_change'"))
+        assert drift == {"/responseTime": 4, "/stoppedAt": 2}
         measured = "sum(executions), max(p99_duration_ms), max(p99_response_time_ms) <= 604800000"
         assert bench.ask(f"SELECT {measured} FROM marts.daily_reliability") == [(len(bodies), 450.0, True)]
     record_property("cases", len(bodies))
+
+
+V2 = ("data", "attributes", "result")
+CONTRADICTIONS: list[tuple[str, str, tuple[str | int, ...], Any, Any, str]] = [
+    # provider, fixture, place, a value that fits what stands beside it, one that does not, where drift says so
+    ("checkly", "session_row", ("stoppedAt",), "2026-11-20T23:58:00Z", "2026-11-20T23:57:59.999Z", "/stoppedAt"),
+    ("checkly", "session_passed", ("stoppedAt",), "2026-11-27T23:58:00Z", "2026-11-27T23:58:00.001Z", "/stoppedAt"),
+    ("checkly", "check_result_final", ("startedAt",), "2026-11-20T09:00:00Z", "2026-12-31T00:00:00Z", "/stoppedAt"),
+    *(
+        ("checkly", name, (*place, "timingPhases"), {**phases, "total": 66}, {**phases, "total": 65.9}, f"{pointer}/timingPhases/total")
+        for name, place, pointer in (
+            ("result_final_passed", ("apiCheckResult", "response"), "/apiCheckResult/response"),
+            ("result_grpc", ("grpcCheckResult",), "/grpcCheckResult"),
+        )
+        for phases in [{"wait": 900, "dns": 9, "tcp": 30, "firstByte": 25, "download": 5, "someday": 900}]
+    ),
+    ("docketqa", "retried_run", ("test_run", "updated_at"), None, "2020-01-01T00:00:00Z", "/test_run/updated_at"),
+    ("datadog", "v2_rows-0", ("attributes", "finished_at"), 1764000900000, 1263999999999, "/attributes/finished_at"),
+    ("datadog", "v2_result_network", (*V2, "finished_at"), 1764000900000, 1263999999999, "/data/attributes/result/finished_at"),
+    *(
+        ("datadog", name, (*place, "timings"), {"dns": 50, "ssl": 53, "total": 100}, {"dns": 50, "ssl": 53.1, "total": 100}, pointer)
+        for name, place, pointer in (
+            ("api_rows-0", ("result",), "/result/timings/total"),
+            ("api_result_eight_forms", ("result",), "/result/timings/total"),
+            ("api_result_multistep", ("result", "steps", 0), "/result/steps/*/timings/total"),
+            ("v2_rows-1", ("attributes", "execution_info"), "/attributes/execution_info/timings/total"),
+            ("v2_result_network", V2, "/data/attributes/result/timings/total"),
+            ("v2_result_mobile", (*V2, "steps", 0), "/data/attributes/result/steps/*/timings/total"),
+        )
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.fault("D8")
+@pytest.mark.parametrize("name", ["checkly", "datadog", "docketqa"])
+def test_an_end_before_its_start_and_phases_beyond_their_total_are_drift_and_cost_no_row(name: str, record_property: Record) -> None:
+    cases = [case[1:] for case in CONTRADICTIONS if case[0] == name]
+    wanted: dict[tuple[str, str], int] = {}
+    with Bench(PROVIDERS[name]) as bench:
+        for number, (fixture_name, place, fitting, odd, pointer) in enumerate(cases):
+            base = fixture(name, fixture_name)
+            for tag, value in enumerate((fitting, odd)):
+                entity_id, parent_id, document = base.copy(FIRST + 2 * number + tag)
+                bench.land([Version(base.endpoint, entity_id, parent_id, replaced(document, place, value))], f"{number}-{tag}")
+            wanted[base.endpoint.name, pointer] = wanted.get((base.endpoint.name, pointer), 0) + 1
+        bench.load(marts=False)
+        drift = bench.ask("SELECT endpoint, json_pointer, occurrences FROM meta.drift WHERE kind <> 'unknown_field'")
+        assert {(endpoint, pointer): count for endpoint, pointer, count in drift if (endpoint, pointer) in wanted} == wanted
+        assert bench.ask("SELECT DISTINCT state FROM meta.versions") == [("loaded",)]
+        if name == "datadog":  # it tells durations itself; phases that contradict each other are each kept: nobody knows which is wrong
+            assert bench.ask("SELECT count(*) FROM core.timings WHERE phase = 'tls' AND duration_ms IN (53, 53.1)") == [(12,)]
+        else:
+            assert bench.ask("SELECT count(*) FROM core.results WHERE ended_at < started_at AND duration_ms IS NOT NULL") == [(0,)]
+    record_property("cases", 2 * len(cases))
 
 
 # --- dates --------------------------------------------------------------------------------------------------------------------
@@ -414,24 +495,14 @@ def test_impossible_dates_land_as_unknown_and_move_no_coverage(
 
 # --- words and fields ---------------------------------------------------------------------------------------------------------
 
+_WORDS = (
+    "superseded n/a Passed PASS pass ok OK success succeeded green true 1 0 null none - done finish complete ended closed "
+    "final warning warn flaky muted paused retry retrying timeout timed_out TIMED_OUT no_result errored broken crashed "
+    "killed expired blocked queued started skipped ignored unstable partially_passed bestanden"
+)
 WORDS = [
-    *("Passed", "PASS", "pass", "ok", "OK", "success", "succeeded", "green", "true", "1", "0", "null", "none", "-", " ", "passed "),
-    *("done", "finish", "complete", "ended", "closed", "final", "warning", "warn", "flaky", "muted", "paused", "retry", "retrying"),
-    *(
-        "timeout",
-        "timed_out",
-        "TIMED_OUT",
-        "no_result",
-        "errored",
-        "broken",
-        "crashed",
-        "killed",
-        "expired",
-        "blocked",
-        "queued",
-        "started",
-    ),
-    *("skipped", "ignored", "unstable", "partially_passed", "bestanden", "\u5408\u683c", "'; DROP TABLE x", "=1+1", "<b>"),
+    *_WORDS.split(),
+    *(" ", "passed ", "\u5408\u683c", "'; DROP TABLE x", "=1+1", "<b>"),
 ]
 STATUS = {
     ("datadog", "api_rows-0"): "result__eventType",
@@ -459,6 +530,43 @@ def test_no_unknown_word_is_ever_counted_as_passed(provider: str, name: str, rec
         if table == "results":
             assert bench.ask("SELECT sum(passed_count), max(pass_rate) FROM marts.daily_reliability") == [(0, None)]
     record_property("cases", len(WORDS))
+
+
+@EVERY_PROVIDER
+@pytest.mark.fault("D10")
+def test_fifty_unknown_words_in_every_documented_vocabulary_are_drift_and_make_nothing_pass(name: str, record_property: Record) -> None:
+    """Every place of every fixture that documents words (status, result type, check type, assertion type, kind of a step …)."""
+    count = 0
+    for endpoint in PROVIDERS[name].endpoints:
+        documents: dict[str, Any] = {}
+        bases: dict[str, str] = {}
+        wanted: set[tuple[str, str, str]] = set()
+        for each in FIXTURES[name].of(endpoint.name):
+            here = [path for path, value in _places(each.document, ()) if isinstance(value, str)]
+            leaves = [(path, declared(endpoint.tree, each.document, path)) for path in here]
+            vocabularies = {path: leaf.values for path, leaf in leaves if isinstance(leaf, Leaf) and leaf.values is not None}
+            documents[each.name] = each.document
+            for word in WORDS:
+                document, id_ = each.document, f"{each.name} {word}"
+                for path, known in vocabularies.items():
+                    if word not in known:
+                        document = replaced(document, path, word)
+                        wanted.add((id_, pointer_of(path), "unknown_value"))
+                        count += 1
+                documents[id_], bases[id_] = document, each.name
+        columns = {"parent_id": "parent", "fetched_at": NOW, "window_date": NOW.date()}
+        told = pl.DataFrame([{"entity_id": id_, **columns, "payload": dump(document)} for id_, document in documents.items()])
+        decoded, _ = decode(told, endpoint.tree, connection=memory())
+        assert wanted <= set(find_drift(told, decoded, endpoint.tree, connection=memory()).rows())
+        frames, rejects = flatten(endpoint, decoded)
+        assert rejects.is_empty()
+        for table, rows in frames.items():
+            per = dict(rows.group_by("entity_id").len().iter_rows()) if table != "drift" else {}
+            passed = dict(rows.filter(outcome="passed").group_by("entity_id").len().iter_rows()) if "outcome" in rows.columns else {}
+            for id_, base in bases.items():
+                assert per.get(id_, 0) >= per.get(base, 0), (table, id_)
+                assert passed.get(id_, 0) <= passed.get(base, 0), (table, id_)
+    record_property("cases", count)
 
 
 @pytest.mark.fault("D17", "D12")
@@ -622,16 +730,39 @@ DISAGREE = [
     ("datadog", "api_rows-0", {"result": {"error": "x"}}, "failed"),
     ("datadog", "api_rows-0", {"result": {}}, "unknown"),
     ("datadog", "api_rows-0", {"result": {}, "status": 0}, "unknown"),
+    ("datadog", "api_rows-0", {"result": {"eventType": "not_scheduled", "passed": False}}, "running"),
+    ("datadog", "api_rows-0", {"result": {"passed": True, "failure": {"code": "X", "message": "x"}}}, "passed"),
+    ("datadog", "api_rows-0", {"result": {"eventType": "finished", "failure": {"code": "X", "message": "x"}}}, "failed"),
+    ("datadog", "api_rows-0", {"result": {"eventType": "finished", "errorMessage": '[{"index":0,"type":"body","valid":false}]'}}, "failed"),
+    ("datadog", "api_rows-0", {"result": {"eventType": "finished", "errorMessage": '[{"index":0,"type":"body","valid":true}]'}}, "passed"),
+    ("datadog", "api_rows-0", {"result": {"eventType": "someday", "timings": {"total": 5}}}, "unknown"),
     ("checkly", "result_final_passed", {"status": "PASSED", "hasFailures": True}, "failed"),
     ("checkly", "result_final_passed", {"status": "PASSED", "isCancelled": True}, "cancelled"),
     ("checkly", "result_final_passed", {"status": "PASSED", "aborted": True, "hasErrors": True}, "aborted"),
     ("checkly", "result_final_passed", {"status": "PASSED", "isDegraded": True}, "degraded"),
     ("checkly", "result_final_passed", {"status": None}, "unknown"),
     ("checkly", "result_final_passed", {"status": "RUNNING", "hasErrors": True}, "running"),
+    ("checkly", "result_final_passed", {"status": "PASSED", "resultType": "PENDING"}, "running"),
+    ("checkly", "result_final_passed", {"status": "CANCELLED", "aborted": True}, "cancelled"),
+    ("checkly", "result_final_passed", {"status": "FAILED", "isDegraded": True}, "failed"),
+    ("checkly", "result_final_passed", {"status": "PASSED", "hasErrors": True, "isDegraded": True}, "failed"),
+    ("checkly", "result_final_passed", {"status": "PASSED"}, "passed"),
     ("docketqa", "retried_run", {"test_run__additional_attempts": None, "test_run__status": "stopped"}, "cancelled"),
     ("docketqa", "retried_run", {"test_run__additional_attempts": None, "test_run__status": "passed"}, "passed"),
     ("docketqa", "retried_run", {"test_run__additional_attempts": None, "test_run__status": None}, "unknown"),
+    ("docketqa", "retried_run", {"test_run__additional_attempts": None, "test_run__status": "running"}, "running"),
+    ("docketqa", "retried_run", {"test_run__additional_attempts": None, "test_run__status": "failed"}, "failed"),
     ("applitools", "completed_run", {"result__status": None}, "running"),
+    *(
+        ("applitools", "completed_run", {"result__status": word, "result__results": {"passed": 1, "failed": 1}}, outcome)
+        for word, outcome in (
+            *((word, word) for word in ("passed", "failed", "aborted", "unresolved")),
+            *((word, "running") for word in ("pending", "running")),
+            ("someday", "unknown"),
+        )
+    ),
+    ("applitools", "completed_run", {"result__results": {"passed": 3, "unresolved": 1, "aborted": 1, "failed": 1}}, "failed"),
+    ("applitools", "completed_run", {"result__results": {"passed": 3, "unresolved": 1, "aborted": 1, "failed": 0}}, "aborted"),
     ("applitools", "completed_run", {"result__results": {"passed": 3}}, "passed"),
     ("applitools", "completed_run", {"result__results": {"passed": 3, "unresolved": 1}}, "unresolved"),
 ]

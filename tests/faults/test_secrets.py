@@ -9,7 +9,8 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +29,7 @@ from assets.cli import app
 from assets.console import out_csv
 from pipelines import jsontext
 from pipelines.errors import SettingsError
+from pipelines.flows import refresh
 from pipelines.flows.pull import pull
 from pipelines.flows.query import run_query
 from pipelines.flows.report import write_report
@@ -38,6 +40,8 @@ from pipelines.providers import load_providers
 from pipelines.sandbox.server import SandboxServer, serve
 from pipelines.sandbox.world import World
 from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree
+from pipelines.warehouse.connect import wal
+from pipelines.warehouse.publish import checkpoint
 from tests.conformance.fixtures import Fixture, load_fixtures
 from tests.support.clock import VirtualClock
 from tests.support.documents import _at as declared_at
@@ -278,29 +282,51 @@ def _no_choice(tree: Tree) -> Tree:
     return [_no_choice(tree[0])] if isinstance(tree, list) else tree
 
 
+def unfinished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
+    """The write-ahead log of the work file each time before it is checkpointed, as a killed run leaves it."""
+    seen: list[tuple[str, bytes]] = []
+
+    def checkpointed(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        seen.append(("write-ahead log", wal(path).read_bytes()))
+        checkpoint(connection, path)
+
+    monkeypatch.setattr(refresh, "checkpoint", checkpointed)
+    return seen
+
+
 @pytest.mark.fault("X2", "X3")
 def test_no_secret_of_a_tested_system_gets_past_the_masking(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    planting = Planting()
+    planting, logs = Planting(), unfinished(monkeypatch)
     house = House(tmp_path / "home", None)
     redactor, lake = Redactor(b"k" * 32), Lake(house.settings.lake)
     planted = set[str]()
+    again: list[tuple[str, str, RawRow]] = []
     for number, ((provider, _, _), (fixture, entity_id, parent_id, document)) in enumerate(planting.documents.items()):
         text = json.dumps(document)
         planted |= set(found_in(text.encode(), planting.secrets))
         masked = jsontext.dump(redactor.redact(jsontext.parse(text.encode())[0], fixture.endpoint.tree))
         row = RawRow(entity_id, parent_id, NOW.date(), NOW, 200, "", masked, "", REDACTION_VERSION)
         lake.land(provider, fixture.endpoint.name, [row], f"planted-{number}")
+        later = replace(row, payload=f'{masked[:-1]},"later":1}}', fetched_at=NOW + timedelta(hours=1))
+        again += [(provider, fixture.endpoint.name, later)] if number % 3 == 0 else []
     assert planted == set(planting.secrets)
+    house.refresh()
+    for number, (provider, endpoint, row) in enumerate(again):  # a later version of each: the rows of the first leave their pages
+        lake.land(provider, endpoint, [row], f"later-{number}")
     house.refresh()
     write_report(house.settings, house.clock)
     assert house.ask("SELECT * FROM meta.rejects") == []
-    pieces = [*everything(house.home), ("CSV", csv_of(house, capsys))]
+    assert house.ask("SELECT count(*) > 3 FROM meta.versions WHERE state = 'superseded'") == [(True,)]
+    pieces = [*logs, *everything(house.home), ("CSV", csv_of(house, capsys))]
     leaks = [(where, planting.secrets[secret]) for where, text in pieces for secret in found_in(text, planting.secrets)]
     assert leaks == []
     # what is no secret is where it was: the scan does look into all of them
-    for kind in ("values of lake/raw", "values of warehouse.duckdb", "values of work", "CSV"):
+    for kind in ("values of lake/raw", "values of warehouse.duckdb", "values of work", "CSV", "write-ahead log"):
         assert any(b"api.example.com" in text for where, text in pieces if where.startswith(kind)), kind
     declared = len(PLACES) - len(planting.undeclared)
     record_property("cases", len(planting.secrets))
@@ -432,7 +458,7 @@ def test_no_key_or_token_of_ours_stands_in_anything_that_is_written_or_printed(
     monkeypatch.chdir(tmp_path)
     for name in ("", "httpx", "httpcore", "asyncio", "pipelines", "dagster"):
         caplog.set_level(logging.DEBUG, logger=name)
-    home, said = tmp_path / "home", ""
+    home, said, wals = tmp_path / "home", "", unfinished(monkeypatch)
     with serve(World(seed=11, days=1, now=NOW)) as server:
         tokens = [f"own-token-{n}/+=%" for n in range(4)]
         executions = [
@@ -473,7 +499,7 @@ def test_no_key_or_token_of_ours_stands_in_anything_that_is_written_or_printed(
     assert run("status", "--json") == 0
     logged = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records)
     secrets = [*(key for form in range(len(FORMS)) for key in own_keys(form).values()), *tokens]
-    pieces = [*everything(home), ("stdout and stderr", said.encode()), ("logs", logged.encode()), ("CSV", csv_of(house, capsys))]
+    pieces = [*wals, *everything(home), ("stdout and stderr", said.encode()), ("logs", logged.encode()), ("CSV", csv_of(house, capsys))]
     assert [(where, secret) for where, text in pieces for secret in found_in(text, secrets)] == []
     assert house.ask("SELECT count(*) > 5 FROM core.results") == [(True,)]
     assert any(where.startswith("dagster/history/runs/") and b"pull_datadog" in text for where, text in pieces)

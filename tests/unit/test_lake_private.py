@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -46,10 +48,25 @@ def test_folder_is_0700_and_files_0600(tmp_path: Path) -> None:
     private = Private(tmp_path)
     private.mask_key()
     private.put("run", TOKEN)
+    private.keep_body(TOKEN.encode())
     paths = [tmp_path / "private", *(tmp_path / "private").rglob("*")]
-    assert len(paths) == 4
+    assert len(paths) == 6
     for path in paths:
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
+
+
+@pytest.mark.fault("D1")
+def test_an_answer_is_kept_once_byte_by_byte_under_its_hash_and_never_behind_a_link(tmp_path: Path) -> None:
+    private = Private(tmp_path)
+    for body in (b"", b"\x00\xff no JSON", b'{"a":1,"a":2}', b'{"a":1,"a":2}'):
+        private.keep_body(body)
+        (path,) = (tmp_path / "private" / "bodies").glob(f"{hashlib.sha256(body).hexdigest()}.gz")
+        assert gzip.decompress(path.read_bytes()) == body
+    assert len(list((tmp_path / "private" / "bodies").iterdir())) == 3
+    (tmp_path / "private" / "bodies").rename(tmp_path / "elsewhere")
+    (tmp_path / "private" / "bodies").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LakeError, match="symbolic link"):
+        private.keep_body(b"another")
 
 
 @pytest.mark.fault("X1")

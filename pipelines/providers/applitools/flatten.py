@@ -11,6 +11,7 @@ from pipelines.transform.expressions import (
     as_json,
     explode_indexed,
     from_iso,
+    implausible,
     json_list,
     json_object,
     non_negative,
@@ -19,6 +20,7 @@ from pipelines.transform.expressions import (
     quoted,
     result_key,
     run_key,
+    said,
 )
 
 NAME = "applitools"
@@ -79,8 +81,8 @@ def _runs(opened: pl.DataFrame) -> pl.DataFrame:
         "run_key",
         pl.col("entity_id").alias("run_id"),
         pl.lit("plan_run").alias("kind"),
-        _known(pl.col("name")).alias("name"),
-        _known(pl.col("application")).alias("application"),
+        said(pl.col("name")).alias("name"),
+        said(pl.col("application")).alias("application"),
         _only("name").alias("environment"),
         "status",
         "outcome",
@@ -94,7 +96,7 @@ def _runs(opened: pl.DataFrame) -> pl.DataFrame:
                 # What cannot be split into width and height has no column in environments.
                 "viewports": pl.when(~is_split).then(json_list(viewports.list.eval(quoted(pl.element())))),
                 "started_at": pl.when(pl.col("started_at").is_null()).then(quoted(pl.col("started_text"))),
-                "duration": pl.when(pl.col("duration") < 0).then(pl.col("duration")),
+                "duration": implausible(pl.col("duration")),
                 "beside_result": as_json(pl.col("beside_result"), RUN),
             }
         ).alias("attributes"),
@@ -107,7 +109,7 @@ def _places() -> pl.Expr:
     size = environment.field("viewport").str.extract_groups(_VIEWPORT).struct
     return pl.col("environments").list.eval(
         pl.struct(
-            *[_known(environment.field(name)).alias(name) for name in ("name", "os", "browser", "device")],
+            *[said(environment.field(name)).alias(name) for name in ("name", "os", "browser", "device")],
             environment.field("viewport"),
             size.field("1").cast(pl.Int64, strict=False).alias("viewport_width"),
             size.field("2").cast(pl.Int64, strict=False).alias("viewport_height"),
@@ -131,7 +133,7 @@ def _tests(opened: pl.DataFrame) -> pl.DataFrame:
     return (
         explode_indexed(rows, "tests", "place")
         .unnest("tests")
-        .with_columns(_known(pl.col("name")).alias("name"), _known(pl.col("type").str.to_lowercase()).alias("test_type"))
+        .with_columns(said(pl.col("name")).alias("name"), said(pl.col("type").str.to_lowercase()).alias("test_type"))
     )
 
 
@@ -171,14 +173,9 @@ def _sightings(tests: pl.DataFrame) -> pl.DataFrame:
         pl.lit("result").alias("origin"),
         "name",
         "test_type",
-        _known(plain(pl.col("sitemap"))).alias("target_url"),
+        said(plain(pl.col("sitemap"))).alias("target_url"),
     )
 
 
 def _is_terminal() -> pl.Expr:
     return ~pl.col("outcome").is_in(["running", "unknown"])
-
-
-def _known(text: pl.Expr) -> pl.Expr:
-    """The text, NULL where the provider sends '' for what it does not know."""
-    return pl.when(text != "").then(text)

@@ -11,6 +11,7 @@ import polars as pl
 
 from pipelines.providers.checkly import flatten_blocks, flatten_rest
 from pipelines.providers.checkly.leaves import RESULT, SESSION, SESSION_ROW
+from pipelines.transform.contradictions import out_of_order
 from pipelines.transform.expressions import (
     as_json,
     elapsed_ms,
@@ -52,7 +53,7 @@ def flatten_session_row(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     opened = _open(frame)
     attributes = json_object({name: as_json(pl.col(name), SESSION_ROW[name]) for name in _ROW_OWN})
     runs = _runs(opened, "", trigger=pl.col("provider"), url=_BLANK, duration_ms=pl.lit(None), attributes=attributes)
-    return {"runs": runs}
+    return {"runs": runs, "drift": out_of_order(runs, "/stoppedAt")}
 
 
 def flatten_session(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -66,16 +67,15 @@ def flatten_session(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     assert isinstance(metadata, dict)
     github = as_json(pl.col("metadata").struct.field("github"), metadata["github"])
     listed = as_json(pl.col("results"), SESSION["results"])
-    return {
-        "runs": _runs(
-            opened,
-            "metadata",
-            trigger=_BLANK,
-            url=pl.col("testSessionLink"),
-            duration_ms=non_negative(pl.col("timeElapsed")),
-            attributes=json_object({"github": github, "results": listed}),
-        )
-    }
+    runs = _runs(
+        opened,
+        "metadata",
+        trigger=_BLANK,
+        url=pl.col("testSessionLink"),
+        duration_ms=non_negative(pl.col("timeElapsed")),
+        attributes=json_object({"github": github, "results": listed}),
+    )
+    return {"runs": runs, "drift": out_of_order(runs, "/stoppedAt")}
 
 
 def _runs(
@@ -129,7 +129,9 @@ def flatten_result(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         pl.col("checkType").str.to_lowercase().alias("test_type"),
         *outcome(outcome_rules(list(RESULT))),
     )
-    return {"results": _results(opened), **flatten_blocks.children(opened), "sightings": _sightings(opened)}
+    children = flatten_blocks.children(opened)
+    drift = pl.concat([out_of_order(opened, "/stoppedAt"), children.pop("drift")])
+    return {"results": _results(opened), **children, "sightings": _sightings(opened), "drift": drift}
 
 
 def _results(opened: pl.DataFrame) -> pl.DataFrame:

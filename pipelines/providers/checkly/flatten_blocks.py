@@ -9,9 +9,10 @@ from __future__ import annotations
 import polars as pl
 
 from pipelines.providers.checkly import flatten_probes
-from pipelines.providers.checkly.flatten_common import KEYS, WHOLE, elements, first_text, numbered, said, whole_number
+from pipelines.providers.checkly.flatten_common import KEYS, WHOLE, elements, first_text, numbered, whole_number
 from pipelines.providers.checkly.flatten_probes import PROBES
 from pipelines.providers.checkly.leaves import API_REQUEST, API_RESPONSE, BLOCKS
+from pipelines.transform.contradictions import overfull
 from pipelines.transform.expressions import (
     PHASES,
     as_json,
@@ -24,6 +25,7 @@ from pipelines.transform.expressions import (
     members,
     non_negative,
     plain,
+    said,
     snake_case,
 )
 
@@ -50,10 +52,11 @@ FILES = {
 
 
 def children(opened: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """All child frames of opened result payloads, by table name."""
+    """All child frames of opened result payloads, by table name; and `drift` of their phases."""
+    phases = _all_phases(opened)
     return {
         "assertions": assertions(opened),
-        "timings": timings(opened),
+        "timings": timings(phases),
         "errors": errors(opened),
         "logs": logs(opened),
         "artifacts": artifacts(opened),
@@ -64,6 +67,7 @@ def children(opened: pl.DataFrame) -> dict[str, pl.DataFrame]:
         "certificates": flatten_probes.certificates(opened),
         "hops": flatten_probes.hops(opened),
         "pings": flatten_probes.pings(opened),
+        "drift": overfull(phases, pl.col("json_pointer")),
     }
 
 
@@ -123,27 +127,33 @@ def assertions(opened: pl.DataFrame) -> pl.DataFrame:
     return numbered(parts, "assertion_index").with_columns(WHOLE.alias("step_index"))
 
 
-def timings(opened: pl.DataFrame) -> pl.DataFrame:
+def timings(phases: pl.DataFrame) -> pl.DataFrame:
     """`core.timings`: phases as durations, the API's cumulative `timings` as offsets, both in ms (recorded 2020)."""
-    response = pl.col("apiCheckResult").struct.field("response").struct
-    parts = [_phases(opened, response.field("timingPhases"), "duration_ms")]
-    probes = [pl.col(block).struct for block in ("grpcCheckResult", "tracerouteCheckResult")]
-    probes.append(probes[0].field("response").struct)  # gRPC's phases stand twice; the response's also stay in `attributes`
-    parts += [_phases(opened, probe.field("timingPhases"), "duration_ms") for probe in probes]
-    parts.append(_phases(opened, response.field("timings"), "offset_ms"))
-    found = pl.concat(parts, how="diagonal")
     first = [pl.col(name).drop_nulls().first() for name in ("duration_ms", "offset_ms", "phase_raw")]
-    phases = found.group_by(*KEYS, "phase", maintain_order=True).agg(first)
-    return phases.with_columns(WHOLE.alias("step_index"), (pl.col("phase") == "total").alias("is_total"))
+    rows = phases.group_by(*KEYS, "step_index", "phase", maintain_order=True).agg(first)
+    return rows.with_columns((pl.col("phase") == "total").alias("is_total"))
 
 
-def _phases(opened: pl.DataFrame, json_text: pl.Expr, measure: str) -> pl.DataFrame:
+def _all_phases(opened: pl.DataFrame) -> pl.DataFrame:
+    """What `timings` reads, with the pointer of each total. gRPC's phases stand twice; the response's are in `attributes` too."""
+    owners = ("apiCheckResult/response", "grpcCheckResult", "tracerouteCheckResult", "grpcCheckResult/response")
+    parts = [_phases(opened, f"{owner}/timingPhases", "duration_ms") for owner in owners]
+    return pl.concat([*parts, _phases(opened, f"{owners[0]}/timings", "offset_ms")], how="diagonal")
+
+
+def _phases(opened: pl.DataFrame, place: str, measure: str) -> pl.DataFrame:
+    block, *below = place.split("/")
+    json_text = pl.col(block)
+    for field in below:
+        json_text = json_text.struct.field(field)
     name = pl.col("item").struct.field("name")
     return (
         opened.select(*KEYS, members(json_text).alias("item"))
         .explode("item")
         .select(
             *KEYS,
+            WHOLE.alias("step_index"),
+            pl.lit(f"/{place}/total").alias("json_pointer"),
             name.map_elements(_phase, return_dtype=pl.String).alias("phase"),
             non_negative(pl.col("item").struct.field("value").cast(pl.Float64, strict=False)).alias(measure),
             name.alias("phase_raw"),

@@ -1,4 +1,4 @@
-"""What the functions for children of a Checkly result share: keys, elements of lists, numbering, empty texts. Pure polars."""
+"""What the functions for children of a Checkly result share: keys, elements of lists, numbering. Pure polars."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from pipelines.transform.expressions import explode_indexed, inner
+from pipelines.transform.expressions import explode_indexed, inner, said
 
 KEYS = ("entity_id", "result_key")
 WHOLE = pl.lit(-1, dtype=pl.Int64)
 """`step_index` of what belongs to the whole result."""
-
-
-def said(text: pl.Expr | str) -> pl.Expr:
-    """The text, NULL when it is empty: fixtures send an empty error for none."""
-    column = pl.col(text) if isinstance(text, str) else text
-    return pl.when(column.str.len_bytes() > 0).then(column)
 
 
 def whole_number(number: pl.Expr) -> pl.Expr:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipelines.providers.checkly.flatten_common import KEYS, WHOLE, elements, first_number, first_text, said, whole_number
+from pipelines.providers.checkly.flatten_common import KEYS, WHOLE, elements, first_number, first_text, whole_number
 from pipelines.providers.checkly.leaves import BLOCKS
 from pipelines.schemas.leaves import Tree
-from pipelines.transform.expressions import as_json, from_iso, inner, json_object, non_negative, plain
+from pipelines.transform.expressions import as_json, from_iso, inner, json_object, non_negative, plain, said
 
 PROBES: dict[str, dict[str, Tree]] = {name: BLOCKS[name] for name in ("sslCheckResult", "grpcCheckResult", "tracerouteCheckResult")}
 """Blocks that only check results document."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from pipelines.providers.checkly import flatten_blocks, flatten_probes
-from pipelines.providers.checkly.flatten_common import first_text, said
+from pipelines.providers.checkly.flatten_common import first_text
 from pipelines.providers.checkly.leaves import BLOCKS, PAGE
 from pipelines.schemas.leaves import Tree
-from pipelines.transform.expressions import as_json, inner, json_list, json_object, quoted
+from pipelines.transform.expressions import as_json, inner, json_list, json_object, quoted, said
 
 KEPT: dict[str, tuple[str, ...]] = {
     "browserCheckResult": ("type", "traceSummary", "startTime", "endTime", "runtimeVersion"),

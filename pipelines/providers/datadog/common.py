@@ -22,6 +22,7 @@ from pipelines.transform.expressions import (
     plain,
     quoted,
     result_key,
+    said,
     whole,
 )
 
@@ -51,11 +52,6 @@ def base_frame(frame: pl.DataFrame, *, assertion_results: bool = False) -> pl.Da
         return base.with_columns(found="told")
     from_results = listed.cast(base.schema["told"])
     return base.with_columns(found=pl.when(listed.list.len() > 0).then(from_results).otherwise("told"))
-
-
-def said(text: pl.Expr) -> pl.Expr:
-    """The text, NULL when it is empty."""
-    return pl.when(text.str.strip_chars() != "").then(text)
 
 
 def unless_whole(json_text: pl.Expr) -> pl.Expr:

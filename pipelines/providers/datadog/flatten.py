@@ -16,13 +16,14 @@ from pipelines.providers.datadog.common import (
     result,
     result_sightings,
     results,
-    said,
 )
 from pipelines.providers.datadog.configuration import with_configuration
 from pipelines.providers.datadog.leaves import ASSERTION_RESULT, certificate_time
+from pipelines.transform.contradictions import overfull
 from pipelines.transform.expressions import (
     as_json,
     explode_indexed,
+    implausible,
     inner,
     json_object,
     members,
@@ -30,6 +31,7 @@ from pipelines.transform.expressions import (
     phase_rows,
     plain,
     quoted,
+    said,
     whole,
 )
 
@@ -87,11 +89,13 @@ _TOTAL = result("timings").struct.field("total")
 def api_result_rows(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """List rows of API results -> results, timings, assertions (the failed ones that errorMessage names), errors."""
     base = base_frame(frame)
+    timings = _timings(base.with_columns(timings=result("timings")))
     return {
         "results": results(base, test_type="api", total=_TOTAL, columns=_measured(_TOTAL), attributes={}),
-        "timings": _timings(base.with_columns(timings=result("timings"))),
+        "timings": timings,
         "assertions": asserted.unmatched(asserted.found_rows(base, "found")).drop("is_extra"),
         "errors": distinct_errors(error_rows(base)),
+        "drift": overfull(timings, "/result/timings/total"),
     }
 
 
@@ -110,6 +114,8 @@ def api_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         said(pl.col("failure").struct.field("message")),
         code=pl.col("failure").struct.field("code"),
     )
+    timings = pl.concat([_timings(base.with_columns(timings=result("timings"))), _timings(steps)])
+    at_step = pl.when(pl.col("step_index") >= 0).then(pl.lit("/result/steps/*/timings/total"))
     duration = pl.coalesce(_TOTAL, result("duration"))
     return {
         "results": results(
@@ -125,18 +131,18 @@ def api_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
             attributes={
                 **{name: result(name) for name in ("resolvedIp", "dnsServer", "enrichment", "healthCheckRatio")},
                 "resolutionAttempts": pl.when(~_is_filled_list("resolutionAttempts")).then(result("resolutionAttempts")),
-                "duration": pl.when(_TOTAL.is_not_null() | (result("duration") < 0)).then(result("duration")),
+                "duration": pl.when(_TOTAL.is_not_null()).then(result("duration")).otherwise(implausible(result("duration"))),
             },
         ),
         "steps": _step_rows(steps),
-        "timings": pl.concat([_timings(base.with_columns(timings=result("timings"))), _timings(steps)]),
+        "timings": timings,
         "assertions": matched.drop("is_extra"),
         "errors": distinct_errors([*error_rows(base), step_errors]),
         "certificates": _certificates(base),
         "exchanges": _exchanges(base),
         "dns_records": _dns_records(base),
         "sightings": result_sightings(base, "api"),
-        "drift": asserted.drift(matched),
+        "drift": pl.concat([asserted.drift(matched), overfull(timings, at_step.otherwise(pl.lit("/result/timings/total")))]),
     }
 
 

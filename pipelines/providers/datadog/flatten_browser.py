@@ -16,12 +16,22 @@ from pipelines.providers.datadog.common import (
     result,
     result_sightings,
     results,
-    said,
     unless_whole,
 )
 from pipelines.providers.datadog.configuration import with_configuration
 from pipelines.providers.datadog.leaves import STEP_DEPTH
-from pipelines.transform.expressions import explode_indexed, json_list, json_object, non_negative, number_text, plain, quoted, whole
+from pipelines.transform.expressions import (
+    explode_indexed,
+    implausible,
+    json_list,
+    json_object,
+    non_negative,
+    number_text,
+    plain,
+    quoted,
+    said,
+    whole,
+)
 
 _PATH = [f"place_{level}" for level in range(STEP_DEPTH)]
 _STEP_KEYS = {
@@ -47,7 +57,7 @@ def browser_result_rows(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
             ],
             attributes={
                 "device": _device_json(),
-                "duration": _implausible_duration(),
+                "duration": implausible(result("duration")),
                 "device_id": quoted(pl.col("device_id")),
                 "deviceId": quoted(result("deviceId")),
                 **{name: unless_whole(result(name)) for name in _COUNTS},
@@ -83,7 +93,7 @@ def browser_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
             ],
             attributes={
                 "device": _device_json(),
-                "duration": _implausible_duration(),
+                "duration": implausible(result("duration")),
                 "device_id": quoted(pl.col("device_id")),
                 **{
                     name: result(name)
@@ -119,11 +129,6 @@ def _device_columns(device_id: pl.Expr, *browser: pl.Expr) -> list[pl.Expr]:
         whole(_device("height")).alias("viewport_height"),
         non_negative(result("duration")).alias("duration_ms"),
     ]
-
-
-def _implausible_duration() -> pl.Expr:
-    """A duration that is none, for `attributes`."""
-    return pl.when(result("duration") < 0).then(result("duration"))
 
 
 def _device_json() -> pl.Expr:

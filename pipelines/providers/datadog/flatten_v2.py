@@ -10,8 +10,9 @@ import polars as pl
 
 from pipelines.providers.datadog import flatten, flatten_v2_network, flatten_v2_steps
 from pipelines.providers.datadog.assertions import has_invalid, sentence
-from pipelines.providers.datadog.common import NAME, distinct_errors, error_frame, failed, result, said
+from pipelines.providers.datadog.common import NAME, distinct_errors, error_frame, failed, result
 from pipelines.providers.datadog.leaves_v2 import ATTRIBUTES, DETAIL, RELATIONSHIPS, RESULT, ROW_ATTRIBUTES, without
+from pipelines.transform.contradictions import out_of_order, overfull
 from pipelines.transform.expressions import (
     as_json,
     elapsed_ms,
@@ -24,10 +25,14 @@ from pipelines.transform.expressions import (
     quoted,
     result_key,
     run_key,
+    said,
 )
 
 EXISTS_ONLY = 99
 """The `outcome_rank` of a CI batch: its members tell its outcome, times and counts."""
+
+_TOLD = "/data/attributes/result"
+"""The pointer of what a detail tells of a result."""
 
 _SHARED = (
     "device/browser/type", "device/browser/version", "device/name", "device/platform/name", "device/resolution/height",
@@ -66,10 +71,12 @@ def v2_result_rows(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         ),
     ]  # fmt: skip
     attributes = {name: as_json(pl.col("attributes").struct.field(name), tree) for name, tree in _ROW_TAIL.items()}
+    timings = flatten_v2_steps.timing_rows([base])
     return {
         "results": _results(base, columns, attributes),
-        "timings": flatten_v2_steps.timing_rows([base]),
+        "timings": timings,
         "errors": distinct_errors([error_frame(base, "error", sentence(said(info("error_message"))))]),
+        "drift": pl.concat([out_of_order(base, "/attributes/finished_at"), overfull(timings, "/attributes/execution_info/timings/total")]),
     }
 
 
@@ -93,11 +100,13 @@ def v2_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         duration_ms=result("duration"),
     )
     message, code = said(failure.struct.field("message")), failure.struct.field("code")
+    timings = flatten_v2_steps.timing_rows([base, steps])
+    of_step = pl.when(pl.col("step_index") >= 0).then(pl.lit(f"{_TOLD}/steps/*/timings/total"))
     return {
         "results": _results(base.with_columns(others=_others(base)), _detail_columns(code, message), _detail_attributes()),
         "runs": _batches(base),
         "steps": flatten_v2_steps.step_rows(steps),
-        "timings": flatten_v2_steps.timing_rows([base, steps]),
+        "timings": timings,
         "assertions": flatten_v2_steps.assertion_rows(base, steps),
         "errors": distinct_errors([error_frame(base, "failure", sentence(message), code=code), *flatten_v2_steps.step_errors(steps)]),
         "artifacts": flatten_v2_steps.artifact_rows(base, steps),
@@ -108,6 +117,9 @@ def v2_results(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         "pings": flatten_v2_network.ping_rows(base),
         "dns_records": flatten_v2_network.dns_rows(base),
         "sightings": _sightings(base),
+        "drift": pl.concat(
+            [out_of_order(base, f"{_TOLD}/finished_at"), overfull(timings, of_step.otherwise(pl.lit(f"{_TOLD}/timings/total")))]
+        ),
     }
 
 

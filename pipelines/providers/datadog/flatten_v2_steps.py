@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from pipelines.providers.datadog.assertions import KEEP, has_invalid, sentence
-from pipelines.providers.datadog.common import error_frame, failed, key_flag, key_list, result, said
+from pipelines.providers.datadog.common import error_frame, failed, key_flag, key_list, result
 from pipelines.providers.datadog.leaves_v2 import ASSERTION, BUCKET_NAMES, STEP, TURN, VITALS, without
 from pipelines.transform.expressions import (
     PHASES,
@@ -22,6 +22,7 @@ from pipelines.transform.expressions import (
     non_negative,
     plain,
     quoted,
+    said,
     snake_case,
 )
 

@@ -7,6 +7,7 @@ import polars as pl
 from pipelines.providers.docketqa import flatten_steps
 from pipelines.providers.docketqa.leaves import BLUEPRINT, RUN, TEST_GROUP_RUN
 from pipelines.schemas.leaves import Tree
+from pipelines.transform.contradictions import out_of_order
 from pipelines.transform.expressions import (
     as_json,
     elapsed_ms,
@@ -71,11 +72,13 @@ def flatten_test_run(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         pl.col("doc").struct.field("test_run").struct.unnest(),
     )
     tries = _tries(opened)
+    results = _results(tries)
     return {
         "runs": _groups_of(opened),
-        "results": _results(tries),
+        "results": results,
         **flatten_steps.children(tries),
         "sightings": _sightings(opened),
+        "drift": out_of_order(results, "/test_run/updated_at"),
     }
 
 
@@ -97,13 +100,15 @@ def flatten_test_group_run(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         )
     )
     tries = _tries(started)
+    results = _results(tries)
     # A group is made before its runs, so what it tells of a test is seen before what they tell; mostly it tells nothing.
     told = _sightings(started.with_columns(pl.coalesce("group_created_at", "created_at").alias("created_at")))
     return {
         "runs": _groups(opened),
-        "results": _results(tries),
+        "results": results,
         **flatten_steps.children(tries),
         "sightings": told.filter(pl.col("config").is_not_null()),
+        "drift": out_of_order(results, "/test_group_run/test_runs/*/updated_at"),
     }
 
 

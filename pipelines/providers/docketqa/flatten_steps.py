@@ -44,7 +44,7 @@ def children(tries: pl.DataFrame) -> dict[str, pl.DataFrame]:
             pl.when(pl.col("outcome") != "skipped").then(step_ms(pl.col("duration"))).alias("duration_ms"),
             pl.col("result").alias("result_text"),
             pl.when(pl.col("outcome") == "failed").then("result").alias("error_message"),
-            json_object({"duration": pl.when(pl.col("duration") < 0).then(pl.col("duration"))}).alias("attributes"),
+            json_object({"duration": pl.when(step_ms(pl.col("duration")).is_null()).then(pl.col("duration"))}).alias("attributes"),
         ),
         "actions": actions.select("entity_id", "result_key", "step_index", "action_index", pl.col("type").alias("kind"), "description"),
         "artifacts": _artifacts(tries, actions),
