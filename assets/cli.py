@@ -63,6 +63,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except ResulthouseError as error:
             say(str(error))
             raise typer.Exit(exit_code(error)) from None
+        except MemoryError:
+            say("The memory is used up: nothing is lost, try again when there is more of it.")
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             say("Interrupted.")
             raise typer.Exit(128 + signal.SIGINT) from None

@@ -4,15 +4,16 @@ A step never fails for what a provider did: it lands what it got and says what f
 The run turns red at its last step, when the data of the others is published (see `report.py`).
 """
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 
 import dagster as dg
 
+from assets import interrupts
 from assets.partitions import DAYS, day_bounds
 from assets.resources import NOTEBOOK, House, sync_id_of
 from pipelines.errors import ResulthouseError, SettingsError
+from pipelines.flows.preflight import check_folders
 from pipelines.flows.pull import PullReport, pull
 from pipelines.providers.spec import Provider
 
@@ -92,7 +93,9 @@ def _pull(context: dg.AssetExecutionContext, config: PullConfig, house: House, p
         if not settings.is_configured(provider):
             context.log.info("%s is not configured: skipped.", provider.title)
             return PullReport(provider.name)
-        report = asyncio.run(pull(provider, settings, clock, sync_id=sync_id, since=since, until=until, progress=NOTEBOOK.on_pull))
+        check_folders(settings)  # a schedule's run has had no other check
+        crawl = pull(provider, settings, clock, sync_id=sync_id, since=since, until=until, progress=NOTEBOOK.on_pull, reread=house.settings)
+        report = interrupts.run(crawl)
     except ResulthouseError as error:
         if sync_id not in NOTEBOOK.errors or isinstance(error, SettingsError):  # what asks for another exit code is told first
             NOTEBOOK.errors[sync_id] = error

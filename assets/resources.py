@@ -3,13 +3,17 @@
 Settings are read when a step runs, not when definitions load: a changed `.env` needs no restart.
 """
 
+import os
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import dagster as dg
 
+from assets.alive import end_dead_runs, stay_alive
 from pipelines.clock import Clock, SystemClock
+from pipelines.errors import ResulthouseError
 from pipelines.flows.pull import PullReport, new_sync_id
 from pipelines.flows.refresh import RefreshReport
 from pipelines.providers import load_providers
@@ -20,6 +24,17 @@ SYNC_TAG = "resulthouse/sync_id"
 
 class House(dg.ConfigurableResource):
     """Access to settings, providers and the clock."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Before the first step of a run, whoever started it: nothing that it writes is for others, and its death will be seen."""
+        os.umask(0o077)
+        with suppress(ResulthouseError, OSError):  # a home that cannot be used is named by the steps
+            home = self.settings().home
+            if (home / "dagster").is_dir():  # made by Dagster itself under a bare `dagster dev`
+                (home / "dagster").chmod(0o700)
+            if context.instance is not None and context.run is not None:
+                end_dead_runs(context.instance, home)
+                stay_alive(home, context.run.run_id)
 
     def settings(self) -> Settings:
         """The settings as they are now. Raises SettingsError."""

@@ -6,6 +6,7 @@ One sync is one run. What a run did comes back as `Outcome`; nothing is printed 
 import gc
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from assets.raw import raw_key
 from assets.resources import NOTEBOOK, SYNC_TAG
 from assets.schedules import pull_config
 from pipelines.clock import Clock
+from pipelines.errors import ResulthouseError
 from pipelines.flows.pull import PullReport
 from pipelines.flows.refresh import RefreshReport
 from pipelines.lake.private import Private
@@ -108,6 +110,7 @@ def _run(
     gc.freeze()  # what the imports left, a million objects, is not looked through again and again
     gc.set_threshold(50_000, 20, 20)  # payloads are many small objects and no cycles
     with (
+        _storage(instance_home),
         dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(instance_home), overrides=OVERRIDES)) as instance,
         _signals() as caught,
     ):
@@ -149,6 +152,20 @@ def _failures(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             while error.cause is not None:
                 error = error.cause
             yield f"{event.step_key}: {error.message}"
+
+
+@contextmanager
+def _storage(home: Path) -> Iterator[None]:
+    """Dagster keeps its runs in SQLite files: one that is locked, damaged or cannot be written is one sentence."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, sqlite3.Error):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise ResulthouseError(f"Dagster's storage in {home} cannot be used: {cause}.") from None
 
 
 @contextmanager

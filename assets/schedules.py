@@ -1,15 +1,19 @@
-"""Jobs and schedules: one per provider, and a nightly one that looks back 48 hours. On by default for configured providers."""
+"""Jobs and schedules: one per provider, and a nightly one that looks back 48 hours. On by default for configured providers.
+
+A sensor looks every minute for runs whose process was killed.
+"""
 
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from assets.alive import end_dead_runs
 from assets.partitions import day_range_tags
 from assets.raw import raw_key
 from assets.resources import SYNC_TAG, House, make_sync_id
 from pipelines.clock import SystemClock
-from pipelines.errors import SettingsError
+from pipelines.errors import ResulthouseError, SettingsError
 from pipelines.providers.spec import Provider
 from pipelines.settings import Settings
 
@@ -59,6 +63,20 @@ def build_schedules(
     jobs += [nightly, dg.define_asset_job("sync", dg.AssetSelection.all()), dg.define_asset_job("rebuild", downstream())]
     schedules.append(_schedule(nightly, providers, "30 2 * * *", any(on.values()), NIGHTLY_LOOKBACK))
     return jobs, schedules
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Records runs as failed whose process was killed.",
+)
+def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Every minute; a run looks for them, too, before its first step."""
+    try:
+        ended = end_dead_runs(context.instance, House().settings().home)
+    except ResulthouseError as error:
+        return dg.SkipReason(str(error))
+    return dg.SkipReason(f"{ended} runs had no process any more.")
 
 
 def _schedule(

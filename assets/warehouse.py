@@ -7,6 +7,7 @@ import dagster as dg
 from assets.raw import raw_key
 from assets.resources import NOTEBOOK, House, sync_id_of
 from pipelines.errors import ResulthouseError
+from pipelines.flows.preflight import check_folders
 from pipelines.flows.refresh import RefreshReport, refresh
 from pipelines.providers.spec import Provider
 from pipelines.schemas import CORE
@@ -56,6 +57,7 @@ def build_warehouse(providers: dict[str, Provider]) -> dg.AssetsDefinition:
         sync_id = sync_id_of(context, clock)
         try:
             settings = house.settings()
+            check_folders(settings)
             report: RefreshReport = refresh(settings, settings.providers, clock, rebuild=config.rebuild, progress=NOTEBOOK.on_load)
         except ResulthouseError as error:
             NOTEBOOK.errors[sync_id] = error

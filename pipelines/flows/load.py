@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 
 import polars as pl
 
@@ -23,13 +24,14 @@ from pipelines.transform.drift import find_drift
 from pipelines.transform.validate import REJECT_COLUMNS, conform, split
 from pipelines.warehouse.connect import Connection, transaction
 from pipelines.warehouse.derive import derive
-from pipelines.warehouse.load import Loader, Source, count_ledger, loaded_files, write_ledger
+from pipelines.warehouse.load import LedgerRow, Loader, Source, bound_memory, loaded_files, write_ledger
 
-BATCH_BYTES = 64 * 1024 * 1024
-"""About how much JSON one transaction takes."""
+BATCH_BYTES = 32 * 1024 * 1024
+"""About how much JSON one transaction takes: memory grows with it, and below it the flattening's fixed costs count."""
 
 _ENTITY_TABLES = ("results", "runs", "sightings")
 _EXTRA = {"results": ("outcome_rank",), "runs": ("outcome_rank",)}
+_RAW_COLUMNS = ("entity_id", "parent_id", "window_date", "fetched_at", "payload", "payload_sha256", "state", "repairs")
 _VERSION_COLUMNS = ["entity_id", "payload_sha256", "fetched_at", "finality", "is_open", "raw_file"]
 
 
@@ -59,73 +61,76 @@ def load_new(
     lake.clean(clock.now())
     known = loaded_files(connection)
     files = [file for file in lake.raw_files() if file.name not in known and file.provider in providers]
+    bound_memory(connection)
+    loader = Loader(connection)
+    ledger: list[LedgerRow] = []
     done = 0
-    for batch in _batches(files):
+    for batch in _batches(lake, files, report):
         with transaction(connection):
-            _load_batch(connection, lake, providers, batch, clock.now(), report)
+            ledger += _load_batch(loader, providers, batch, clock.now(), report)
+            if known and ledger:
+                _finish(loader, ledger)
         done += len(batch)
         progress(done, len(files))
+    if ledger:
+        # Into an empty warehouse: derived once, and its ledger is written last. Without one, `is_unfinished` tells what a crash left.
+        with transaction(connection):
+            _finish(loader, ledger)
     return report
 
 
-def _batches(files: Sequence[RawFile]) -> Iterator[list[RawFile]]:
-    batch: list[RawFile] = []
+def _batches(lake: Lake, files: Sequence[RawFile], report: LoadReport) -> Iterator[list[tuple[RawFile, pl.DataFrame]]]:
+    """Whole files, read and verified, about `BATCH_BYTES` of them at a time. Damaged ones are set aside."""
+    batch: list[tuple[RawFile, pl.DataFrame]] = []
     size = 0
     for file in files:
-        # zstd leaves about a tenth of JSON; the exact size is in the file's footer, but this need not be exact
-        weight = file.bytes * 10
+        try:
+            frame = pl.DataFrame(lake.read_raw(file, _RAW_COLUMNS))
+        except LakeError as error:
+            aside = lake.set_aside(file)
+            report.damaged.append(f"{error}; set aside as {aside.name}, the next sync fetches it again" if aside else str(error))
+            continue
+        weight = int(frame["payload"].str.len_bytes().sum())
         if batch and size + weight > BATCH_BYTES:
             yield batch
             batch, size = [], 0
-        batch.append(file)
+        batch.append((file, frame))
         size += weight
     if batch:
         yield batch
 
 
 def _load_batch(
-    connection: Connection,
-    lake: Lake,
+    loader: Loader,
     providers: Mapping[str, Provider],
-    batch: Sequence[RawFile],
+    batch: Sequence[tuple[RawFile, pl.DataFrame]],
     now: datetime,
     report: LoadReport,
-) -> None:
-    loader = Loader(connection)
-    ledger: list[dict[str, object]] = []
-    by_endpoint: dict[tuple[str, str], list[pl.DataFrame]] = {}
-    for file in batch:
-        try:
-            frame = pl.DataFrame(lake.read_raw(file))
-        except LakeError as error:
-            aside = lake.set_aside(file)
-            report.damaged.append(f"{error}; set aside as {aside.name}, the next sync fetches it again" if aside else str(error))
-            continue
-        by_endpoint.setdefault((file.provider, file.endpoint), []).append(frame.with_columns(raw_file=pl.lit(file.name)))
-        ledger.append(
-            {
-                "load_id": uuid.uuid4().hex,
-                "provider": file.provider,
-                "endpoint": file.endpoint,
-                "raw_file": file.name,
-                "payloads": frame.height,
-                "loaded_at": now,
-            }
-        )
-    for (provider_name, endpoint_name), frames in by_endpoint.items():
+) -> list[LedgerRow]:
+    """Load the payloads of these files. Returns their ledger rows, still to be written."""
+    ledger: list[LedgerRow] = []
+    for (provider_name, endpoint_name), files in groupby(batch, lambda each: (each[0].provider, each[0].endpoint)):
         provider = providers[provider_name]
         try:
             endpoint = provider.endpoint(endpoint_name)
         except KeyError:
             report.damaged.append(f"{provider_name}: the lake holds an endpoint {endpoint_name!r} that is not known.")
-            ledger = [row for row in ledger if (row["provider"], row["endpoint"]) != (provider_name, endpoint_name)]
             continue
-        _load_endpoint(loader, provider, endpoint, pl.concat(frames, how="diagonal"), report)
-    if ledger:
-        write_ledger(connection, pl.DataFrame(ledger, schema_overrides={"loaded_at": pl.Datetime("us", "UTC")}))
-        derive(connection)
-        count_ledger(connection)
-        report.files += len(ledger)
+        frames = []
+        for file, frame in files:
+            frames.append(frame.with_columns(raw_file=pl.lit(file.name)))
+            ledger.append(LedgerRow(uuid.uuid4().hex, provider_name, endpoint_name, file.name, frame.height, now))
+        _load_endpoint(loader, provider, endpoint, pl.concat(frames), report)
+    report.files += len(ledger)
+    return ledger
+
+
+def _finish(loader: Loader, ledger: list[LedgerRow]) -> None:
+    """Derive what was touched and write the ledger; empties it."""
+    derive(loader.connection)
+    loader.forget()
+    write_ledger(loader.connection, ledger)
+    ledger.clear()
 
 
 def _load_endpoint(loader: Loader, provider: Provider, endpoint: Endpoint, payloads: pl.DataFrame, report: LoadReport) -> None:
@@ -148,12 +153,11 @@ def _load_round(loader: Loader, provider: Provider, source: Source, endpoint: En
     drift = find_drift(narrow, decoded, endpoint.tree, connection=connection)
     if "drift" in frames:  # what only the flatten can see
         drift = pl.concat([drift, frames.pop("drift").select(list(DRIFT_COLUMNS))]).unique(maintain_order=True)
-    if "repairs" in payloads.columns:
+    if payloads["repairs"].null_count() < payloads.height:
         drift = pl.concat([drift, _repairs(payloads)])
 
-    state = pl.col("state") if "state" in payloads.columns else pl.lit(None, dtype=pl.String)
     versions = payloads.select(
-        "entity_id", "payload_sha256", "fetched_at", "raw_file", is_open=state.is_in(["open", "review"]).fill_null(value=False)
+        "entity_id", "payload_sha256", "fetched_at", "raw_file", is_open=pl.col("state").is_in(["open", "review"]).fill_null(value=False)
     )
     told = pl.concat([frames[name].select("entity_id") for name in _ENTITY_TABLES if name in frames]).unique()
     finality = pl.concat(

@@ -11,8 +11,8 @@ from pipelines.settings import Settings
 
 _HOME = ("locks", "private", "work")
 _LAKE = ("raw", "windows", "tracked", "syncs", "refused", "accounts")
-_MAGIC = slice(8, 12)
-"""Where every DuckDB file says `DUCK`."""
+_BEGINS = {"RESULTHOUSE_WAREHOUSE": (8, b"DUCK"), "RESULTHOUSE_REPORT": (0, b"<!doctype html>")}
+"""Where in the file, and how, it says what it is."""
 
 
 def check_folders(settings: Settings) -> None:
@@ -33,10 +33,10 @@ def check_folders(settings: Settings) -> None:
             if folder.exists() or folder.is_symlink():
                 _check(name, folder)
     for name, path in (("RESULTHOUSE_WAREHOUSE", settings.warehouse), ("RESULTHOUSE_REPORT", settings.report)):
-        if path.is_dir():
-            raise SettingsError(f"{name} is a folder, a file is expected: {path}")
-    if _is_foreign(settings.warehouse):
-        raise SettingsError(f"RESULTHOUSE_WAREHOUSE is a file of another kind, which would be replaced: {settings.warehouse}")
+        if path.exists() and not path.is_file():  # root could replace a device
+            raise SettingsError(f"{name} is a {'folder' if path.is_dir() else 'device'}, a file is expected: {path}")
+        if _is_foreign(path, *_BEGINS[name]):
+            raise SettingsError(f"{name} is a file of another kind, which would be replaced: {path}")
 
 
 def _check(name: str, folder: Path) -> None:
@@ -48,11 +48,11 @@ def _check(name: str, folder: Path) -> None:
         raise SettingsError(f"{name}: {folder} cannot be written ({error.strerror}).") from None
 
 
-def _is_foreign(warehouse: Path) -> bool:
-    """A file that holds something and never was a DuckDB file."""
+def _is_foreign(path: Path, place: int, word: bytes) -> bool:
+    """A file that holds something and never was one of ours."""
     try:
-        with warehouse.open("rb") as file:
-            start = file.read(_MAGIC.stop)
+        with path.open("rb") as file:
+            start = file.read(place + len(word))
     except OSError:
         return False
-    return bool(start) and start[_MAGIC] != b"DUCK"
+    return bool(start) and start[place:] != word

@@ -15,6 +15,7 @@ import polars as pl
 from pipelines.clock import Clock
 from pipelines.errors import WarehouseError
 from pipelines.flows.load import LoadReport, load_new
+from pipelines.flows.locks import writer_lock
 from pipelines.lake import files
 from pipelines.lake.history import read_history
 from pipelines.lake.store import Lake
@@ -24,8 +25,8 @@ from pipelines.schemas.marts import MARTS
 from pipelines.settings import Settings
 from pipelines.warehouse import ddl
 from pipelines.warehouse.books import write_books, write_gaps
-from pipelines.warehouse.connect import Connection, DuckError, is_damage, open_work, writer_lock
-from pipelines.warehouse.load import loaded_files
+from pipelines.warehouse.connect import Connection, DuckError, is_damage, open_work
+from pipelines.warehouse.load import is_unfinished, loaded_files
 from pipelines.warehouse.marts import build_marts
 from pipelines.warehouse.publish import checkpoint, contents, publish, published_contents
 
@@ -110,7 +111,11 @@ def _open(work: Path, lake: Lake) -> Connection:
         else:
             # a ledger that names files the lake does not hold was loaded from another lake; one that cannot be read is damaged
             with suppress(DuckError):
-                if ddl.is_current_format(connection) and loaded_files(connection) <= {f.name for f in lake.raw_files()}:
+                if (
+                    ddl.is_current_format(connection)
+                    and not is_unfinished(connection)
+                    and loaded_files(connection) <= {f.name for f in lake.raw_files()}
+                ):
                     return connection
             connection.close()
             _throw_away(work)

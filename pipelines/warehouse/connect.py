@@ -10,11 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
-from filelock import FileLock, Timeout
 
-from pipelines.errors import BusyError, WarehouseError
-
-LOCK_WAIT_S = 600.0
+from pipelines.errors import WarehouseError
 
 Connection = duckdb.DuckDBPyConnection
 """What other rooms call a connection: they do not import DuckDB."""
@@ -116,22 +113,6 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with suppress(duckdb.Error):  # a COMMIT that failed has rolled back; its own error is what is said
             connection.execute("ROLLBACK")
         raise
-
-
-@contextmanager
-def writer_lock(home: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-    """Holds the one writer's place; waits for another one up to `wait_s` seconds, then raises BusyError."""
-    folder = home / "locks"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FileLock(str(folder / "warehouse.lock"), timeout=wait_s)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BusyError("Another run is writing the warehouse and did not end within 10 minutes.") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, object]]:

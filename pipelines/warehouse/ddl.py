@@ -13,7 +13,7 @@ import polars as pl
 from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Table
 from pipelines.schemas.dictionary import Sources, source_of
 
-FORMAT = "4"
+FORMAT = "5"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
 KEYED = frozenset({"core.runs", "core.results", "core.tests", *(f"meta.{name}" for name in META if name != "versions")})
@@ -36,7 +36,7 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
         ("stage.runs", RUNS, _MERGE),
     ]
     staged += [(f"stage.{name}", table, ()) for name, table in CHILDREN.items()]
-    staged += [("stage.sightings", SIGHTINGS, _PROVENANCE)]
+    staged += [("stage.sightings", SIGHTINGS, (*_PROVENANCE, ("said", "UBIGINT")))]
     for name, table, extra in staged:
         connection.execute(_create(name, table, keyed=False, extra=extra))
     connection.execute(

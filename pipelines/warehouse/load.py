@@ -5,13 +5,16 @@ What needs several payloads (merging, tries, runs, test versions) is derived aft
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 import polars as pl
 
-from pipelines.schemas import CHILDREN
+from pipelines.schemas import CHILDREN, SIGHTINGS
+
+MEMORY_MB = 400
 
 _FINGERPRINT = (
     """md5(regexp_replace(regexp_replace(lower(message), '''[^'']*''|"[^"]*"|`[^`]*`|[*]{3}[0-9a-f]{12}', '?', 'g'),"""
@@ -23,6 +26,10 @@ _DERIVED_AT_INSERT = {
     "errors": {"fingerprint": f"substr({_FINGERPRINT}, 1, 16)"},
     "assertions": {"outcome_endpoint": "$origin"},
 }
+
+
+_SAID = ", ".join(name for name in SIGHTINGS.columns if name not in ("test_id", "observed_at"))
+"""What a sighting says of a test: most say what the one before them said."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,11 @@ class Loader:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was touched: it is derived."""
+        connection = self.connection
         connection.execute("CREATE OR REPLACE TEMP TABLE touched_results (result_key BIGINT)")
         connection.execute("CREATE OR REPLACE TEMP TABLE touched_runs (run_key BIGINT)")
         connection.execute("CREATE OR REPLACE TEMP TABLE touched_tests (provider VARCHAR, test_id VARCHAR)")
@@ -163,7 +175,8 @@ class Loader:
             self.connection.execute("INSERT INTO touched_runs SELECT run_key FROM rows_in SEMI JOIN winners USING (entity_id)")
         elif name == "sightings":
             self._run(
-                "INSERT INTO stage.sightings BY NAME SELECT r.*, $provider AS provider, $endpoint AS endpoint"
+                "INSERT INTO stage.sightings BY NAME SELECT r.*, $provider AS provider, $endpoint AS endpoint,"
+                f" hash({_SAID}) AS said"
                 " FROM rows_in r SEMI JOIN winners USING (entity_id)",
                 source,
             )
@@ -188,14 +201,23 @@ class Loader:
         self.connection.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
 
 
-def write_ledger(connection: duckdb.DuckDBPyConnection, files: pl.DataFrame) -> None:
-    """One row per loaded file: columns load_id, provider, endpoint, raw_file, payloads, loaded_at."""
-    connection.register("rows_in", files.to_arrow())
+@dataclass(frozen=True)
+class LedgerRow:
+    """One raw file that was loaded."""
+
+    load_id: str
+    provider: str
+    endpoint: str
+    raw_file: str
+    payloads: int
+    loaded_at: datetime
+
+
+def write_ledger(connection: duckdb.DuckDBPyConnection, files: Sequence[LedgerRow]) -> None:
+    """Write one row per loaded file, and bring loaded, superseded and rejected up to date with `meta.versions`, in other files too."""
+    frame = pl.DataFrame(files, schema_overrides={"loaded_at": pl.Datetime("us", "UTC")}, orient="row")
+    connection.register("rows_in", frame.to_arrow())
     connection.execute("INSERT INTO meta.loads BY NAME SELECT *, 0 AS loaded, 0 AS superseded, 0 AS rejected FROM rows_in")
-
-
-def count_ledger(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring loaded, superseded and rejected of every ledger row up to date with `meta.versions`."""
     connection.execute(
         "UPDATE meta.loads l SET loaded = c.loaded, superseded = c.superseded, rejected = c.rejected FROM ("
         " SELECT raw_file, count(*) FILTER (state = 'loaded') AS loaded, count(*) FILTER (state = 'superseded') AS superseded,"
@@ -208,3 +230,15 @@ def count_ledger(connection: duckdb.DuckDBPyConnection) -> None:
 def loaded_files(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """Raw files in the ledger."""
     return {row[0] for row in connection.execute("SELECT raw_file FROM meta.loads").fetchall()}
+
+
+def is_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a first load ended before its ledger was written: there are payload versions and no ledger."""
+    found = connection.execute("SELECT 1 FROM meta.versions WHERE NOT EXISTS (FROM meta.loads) LIMIT 1").fetchone()
+    return found is not None
+
+
+def bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
+    """What a load may hold in DuckDB; above that it writes to disk. Polars and Arrow hold a batch beside it."""
+    connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
+    connection.execute("SET preserve_insertion_order = false")

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import LakeError
+from pipelines.errors import LakeError, SettingsError
+from pipelines.flows.locks import writer_lock
 from pipelines.flows.report import write_report
 from pipelines.lake.private import Private
 from pipelines.lake.redact import REDACTION_VERSION
@@ -24,7 +25,6 @@ from pipelines.providers import load_providers
 from pipelines.sandbox.server import serve
 from pipelines.sandbox.world import World
 from pipelines.settings import Settings, load_settings
-from pipelines.warehouse.connect import writer_lock
 from tests.support.clock import START, VirtualClock
 from tests.support.house import House
 
@@ -66,6 +66,24 @@ def test_nothing_that_a_sync_writes_is_readable_by_others_whatever_the_umask(tmp
 
 
 @pytest.mark.fault("X15")
+def test_nothing_that_a_run_of_dagsters_own_commands_writes_can_be_reached_by_others(tmp_path: Path, record_property: Record) -> None:
+    """Dagster makes its folder before our code runs, with whatever umask there is: then the folder is closed."""
+    home = tmp_path / "home"
+    (home / "dagster").mkdir(parents=True)
+    (home / "dagster" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    environ = {**own, "PYTHONPATH": str(ROOT), "RESULTHOUSE_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+    command = ["sh", "-c", 'umask 0; exec "$0" -m dagster job execute -m assets.definitions -j rebuild', sys.executable]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {path.name for path in home.iterdir()} >= {"dagster", "lake", "locks", "report.html", "warehouse.duckdb", "work"}
+    assert stat.S_IMODE((home / "dagster").stat().st_mode) == 0o700
+    written = [path for path in home.rglob("*") if "dagster" not in path.relative_to(home).parts]
+    assert [name for name in loose(home, {"warehouse.duckdb": 0o440}) if not name.startswith(("dagster", ". "))] == []
+    record_property("cases", len(written))
+
+
+@pytest.mark.fault("X15")
 @pytest.mark.parametrize("mode", ["0400", "0440", "0640", "0644"])
 def test_the_published_file_has_the_mode_of_its_setting_and_no_other_file_has(tmp_path: Path, mode: str) -> None:
     house = House(tmp_path / "home", None, environ={"RESULTHOUSE_PUBLISH_MODE": mode})
@@ -79,7 +97,7 @@ def test_the_published_file_has_the_mode_of_its_setting_and_no_other_file_has(tm
     assert stat.S_IMODE(house.settings.warehouse.stat().st_mode) == int(mode, 8)
     assert stat.S_IMODE(house.settings.report.stat().st_mode) == 0o600
     for folder in ("lake", "work", "locks"):
-        assert [name for name in loose(house.home / folder) if ".lock " not in name] == []
+        assert loose(house.home / folder) == []
 
 
 def land(house: House) -> None:
@@ -137,7 +155,7 @@ def test_a_published_file_takes_the_place_of_a_link_and_what_it_points_at_stays(
 def test_a_lock_is_not_taken_through_a_link(tmp_path: Path, outside: Path) -> None:
     (tmp_path / "home" / "locks").mkdir(parents=True)
     (tmp_path / "home" / "locks" / "warehouse.lock").symlink_to(outside / "precious")
-    with pytest.raises(OSError, match="symbolic link"), writer_lock(tmp_path / "home", 1):
+    with pytest.raises(SettingsError, match="symbolic link"), writer_lock(tmp_path / "home", 1):
         pass
 
 

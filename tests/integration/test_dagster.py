@@ -1,11 +1,14 @@
 """The same work as Dagster sees it: days can be backfilled, schedules tick, a failed provider turns the run red at its end."""
 
+import asyncio
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from starlette.requests import Request
 
 from assets.definitions import defs
 from assets.partitions import DAYS
@@ -14,6 +17,7 @@ from pipelines.providers import load_providers
 from pipelines.sandbox.server import SandboxServer, serve
 from pipelines.sandbox.world import World
 from pipelines.warehouse.connect import open_published
+from tests.support.house import table_hashes
 
 NOW = datetime.now(UTC)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -55,6 +59,33 @@ def test_one_day_is_backfilled_and_no_other(home: Path, instance: dg.DagsterInst
     days = {row[0] for row in _ask(home, created) if row[0] is not None} or {row[0] for row in _ask(home, "SELECT utc_date FROM core.runs")}
     assert days == {day}
     assert _ask(home, "SELECT count(*) > 10 FROM core.results") == [(True,)]
+
+
+@pytest.mark.fault("S6", "S16", "S17")
+def test_day_that_runs_twice_at_once_and_once_more_gives_equal_tables(
+    home: Path, instance: dg.DagsterInstance, server: SandboxServer
+) -> None:
+    def run() -> dg.ExecuteInProcessResult:
+        job, day = defs.resolve_job_def("sync_checkly"), NOW.date().isoformat()
+        return job.execute_in_process(instance=instance, partition_key=day, run_config=QUIET, raise_on_error=False)
+
+    seconds, locks = [], []
+
+    async def twice(request: Request) -> None:
+        server.faults.remove(twice)
+        locks.extend((home / "locks").glob("run-*.lock"))
+        seconds.append(await asyncio.to_thread(run))
+
+    server.faults.append(twice)
+    first = run()
+    assert first.success
+    assert [path.stem for path in locks] == [f"run-{first.run_id}"]
+    (refused,) = [check for check in seconds[0].get_asset_check_evaluations() if not check.passed]
+    assert f"A sync of Checkly is already running: process {os.getpid()} on " in str(refused.metadata["error"].value)
+    tables = table_hashes(home / "warehouse.duckdb", ("core", "marts"))
+    assert not tables["core.results"].startswith("0:")
+    assert run().success
+    assert table_hashes(home / "warehouse.duckdb", ("core", "marts")) == tables
 
 
 def test_failed_provider_turns_the_run_red_after_all_else_is_published(

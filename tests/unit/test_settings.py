@@ -1,11 +1,16 @@
 """What the environment, `.env` and the defaults promise."""
 
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import SettingsError
+from pipelines.flows.preflight import check_folders
 from pipelines.providers import load_providers
 from pipelines.settings import Settings, load_settings
 
@@ -48,6 +53,52 @@ def test_everything_lies_in_the_home_unless_it_is_put_elsewhere(tmp_path: Path) 
 def test_an_unusable_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         resolved({name: value})
+
+
+@pytest.mark.fault("S5")
+def test_place_that_can_be_none_is_refused_by_name_in_one_line(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    places = ["~nobody-of-this-name/x", str(tmp_path / ("x" * 300)), "y/" * 3000, "a\0b", f"{tmp_path}/{'x' * 300}/y"]
+    names = ("RESULTHOUSE_HOME", "RESULTHOUSE_LAKE", "RESULTHOUSE_WAREHOUSE", "RESULTHOUSE_REPORT")
+    for name in names:
+        for place in places:
+            with pytest.raises(SettingsError, match=f"^{name} cannot be a place for files") as caught:
+                resolved({name: place})
+            assert len(str(caught.value).splitlines()) == 1
+        for place in (tmp_path / "loop", tmp_path / "loop" / "x"):  # some versions of Python say it here, some where it is written
+            with pytest.raises(SettingsError, match=name):
+                check_folders(resolved({"RESULTHOUSE_HOME": str(tmp_path / "home"), name: str(place / "x")}))
+    record_property("cases", len(names) * (len(places) + 2))
+
+
+@pytest.mark.fault("S5", "X1")
+@pytest.mark.parametrize("what", ["link in a circle", "link to nowhere", "not UTF-8", "no permission"])
+def test_dotenv_that_cannot_be_read_is_one_line_without_its_text(what: str, request: pytest.FixtureRequest) -> None:
+    folder = Path(tempfile.mkdtemp())  # pytest's own would be closed to who is not root
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    dotenv = folder / ".env"
+    if what.startswith("link"):
+        dotenv.symlink_to(".env" if "circle" in what else "nowhere")
+    else:
+        dotenv.write_bytes(b"CHECKLY_API_KEY=very-secret" + (b"\xff" if "UTF" in what else b"") + b"\n")
+    is_root = what == "no permission" and os.geteuid() == 0
+    folder.chmod(0o755)
+    dotenv.chmod(0o000) if what == "no permission" else None
+    if is_root:  # who may read everything
+        os.seteuid(65534)
+    try:
+        with pytest.raises(SettingsError, match=r"\.env (is a link|cannot be read)") as caught:
+            resolved({}, dotenv)
+    finally:
+        if is_root:
+            os.seteuid(0)
+    assert "very-secret" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_folder_by_the_name_of_dotenv_is_none(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()  # some keep a virtual environment there
+    assert resolved({}, tmp_path / ".env").sources["RESULTHOUSE_HOME"] == "default"
 
 
 def test_half_a_providers_settings_are_refused_by_the_name_of_what_is_missing() -> None:

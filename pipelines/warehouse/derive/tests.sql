@@ -1,10 +1,16 @@
 -- core.tests of the touched tests: a version per change of name, type, config, locations, tags, frequency or pause state, in order of
 -- observation. A value that a sighting does not tell is no change; definitions and results are compared each with its own kind, so that
 -- two ways of writing one configuration are not two versions.
+-- Most results say what the sighting before them said: such a one is passed over (`said` is the hash of all that it says).
 CREATE OR REPLACE TEMP TABLE sighted AS
 SELECT provider, test_id, observed_at, origin, {fields}, attributes, target_url, status
-FROM stage.sightings SEMI JOIN (SELECT DISTINCT * FROM touched_tests) USING (provider, test_id)
-QUALIFY row_number() OVER (PARTITION BY provider, test_id, observed_at, origin ORDER BY entity_id) = 1;
+FROM stage.sightings
+WHERE rowid IN (
+    SELECT rowid FROM (
+        SELECT rowid, provider, test_id, observed_at, origin, said
+        FROM stage.sightings SEMI JOIN touched_tests USING (provider, test_id)
+        QUALIFY row_number() OVER (PARTITION BY provider, test_id, observed_at, origin ORDER BY entity_id) = 1)
+    QUALIFY said IS DISTINCT FROM lag(said) OVER (PARTITION BY provider, test_id ORDER BY observed_at, origin));
 
 CREATE OR REPLACE TEMP TABLE versions_before AS
 SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
