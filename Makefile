@@ -10,6 +10,12 @@
 BIN   := .venv/bin
 STAMP := .venv/.installed-from-lock
 
+# What only the benchmark needs (the libraries that it compares with) goes into a venv of its own.
+BENCH       := .venv-benchmarks
+BENCH_STAMP := $(BENCH)/.installed-from-lock
+SIZE        ?= 50000
+ROUNDS      ?= 3
+
 # Console scripts carry the folder's path: a moved or copied .venv is made anew.
 ifeq ($(shell grep -sF "$(CURDIR)/.venv" $(BIN)/activate),)
 .PHONY: $(STAMP)
@@ -26,7 +32,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## the whole job on made-up data: sandbox, sync, warehouse, marts, report (no account, no network)
 	@$(BIN)/resulthouse demo
@@ -65,13 +71,21 @@ coverage: $(STAMP)  ## every documented leaf in its place, every mutation tried:
 test-coverage: $(STAMP)  ## all tests but the slow ones, with the lines and branches that they reach (minutes more)
 	@rm -rf .coverage
 	@echo '==> tests, measured'
-	@$(BIN)/coverage run -m pytest -n auto --dist loadfile
+	@$(BIN)/coverage run -m pytest -p tests.support.bars -n auto --dist loadfile
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage json --quiet -o .coverage/report.json
 	@$(BIN)/python -m tests.support.bars .coverage/report.json
 
 faults: $(STAMP)  ## run the fault matrix and write docs/faults.md (minutes)
 	@$(BIN)/python -m tests.faults.matrix
+
+benchmark: $(BENCH_STAMP)  ## every way of loading the same payloads, side by side: docs/benchmarks.md (SIZE=50000 ROUNDS=3)
+	@$(BENCH)/bin/python -m tests.benchmarks.run --payloads $(SIZE) --rounds $(ROUNDS)
+
+benchmark-lock: $(STAMP)
+	@uv=$$(command -v uv || echo $(BIN)/uv); \
+	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+	  --no-header --constraint requirements.lock tests/benchmarks/requirements.in -o tests/benchmarks/requirements.lock
 
 ui: $(STAMP)  ## Dagster's UI and schedules on http://127.0.0.1:3000
 	@$(BIN)/resulthouse ui
@@ -87,7 +101,7 @@ lock:  ## write requirements.lock anew from pyproject.toml (network)
 	@if grep -n '://' requirements.lock; then echo 'requirements.lock holds an address (above); it must not' >&2; exit 1; fi
 
 clean:  ## remove .venv and caches; ./data stays
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .tmp_dagster_home_* dist
+	rm -rf .venv $(BENCH) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .tmp_dagster_home_* dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Sets $python to the first interpreter that runs and is new enough, or says what is missing. An installed name may be a
@@ -129,4 +143,16 @@ $(STAMP): requirements.lock pyproject.toml
 # Bytecode of what commands import, and of nothing else: of all 16,000 files it takes half a minute. Without it every start
 # would compile Dagster again where PYTHONDONTWRITEBYTECODE is set.
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import assets.runs, altair, vl_convert, uvicorn'
+	@touch $@
+
+# The project's own lock first, the peers' over it; the project itself is run from the folder.
+$(BENCH_STAMP): $(STAMP) requirements.lock tests/benchmarks/requirements.lock
+	@echo '==> making $(BENCH)'
+	@rm -rf $(BENCH)
+	@$(BIN)/python -m venv $(BENCH)
+	@uv=$$(command -v uv || echo $(BIN)/uv); \
+	for lock in requirements.lock tests/benchmarks/requirements.lock; do \
+	  if [ -x "$$uv" ]; then "$$uv" pip install --quiet --python $(BENCH)/bin/python --no-deps --require-hashes -r "$$lock"; \
+	  else $(BENCH)/bin/python -m pip install $(QUIET_PIP) -r "$$lock"; fi || exit 1; \
+	done
 	@touch $@

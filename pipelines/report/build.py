@@ -18,6 +18,7 @@ _SOON = timedelta(days=60)
 
 
 UNKNOWN = "\N{EN DASH}"
+_UNITS = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
 def build_report(query: Query, now: datetime) -> str:
@@ -78,11 +79,9 @@ def duration(ms: float | None) -> str:
     if ms < 59_950:
         return f"{ms / 1000:.1f} s"
     seconds = round(ms / 1000)
-    for size, unit, below, part in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= size:
-            rest = seconds % size // below
-            return f"{seconds // size} {unit} {rest} {part}" if rest else f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    size, unit, below, part = next(each for each in _UNITS if seconds >= each[0])
+    rest = seconds % size // below
+    return f"{seconds // size} {unit} {rest} {part}" if rest else f"{seconds // size} {unit}"
 
 
 def percent(share: float | None) -> str:

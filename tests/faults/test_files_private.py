@@ -52,7 +52,7 @@ def loose(folder: Path, but: dict[str, int] | None = None) -> list[str]:
 def test_nothing_that_a_sync_writes_is_readable_by_others_whatever_the_umask(tmp_path: Path, record_property: Record) -> None:
     home = tmp_path / "home"
     with serve(World(seed=1, days=1, now=datetime.now(UTC))) as server:
-        own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        own = {name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
         environ = {**own, **server.env, "PYTHONPATH": str(ROOT), "RESULTHOUSE_HOME": str(home)}
         lines = "".join(json.dumps(line) + "\n" for line in server.executions("applitools"))
         for arguments, given in ((["track", "applitools", "-"], lines), (["sync", "--provider", "applitools"], "")):

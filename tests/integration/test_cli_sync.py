@@ -32,7 +32,7 @@ class House:
     said: str = ""
 
     def run(self, *arguments: str, given: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-        base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
         done = subprocess.run(
             [sys.executable, "-m", "assets.cli", *arguments],
             cwd=self.home.parent,  # no .env there

@@ -1,0 +1,128 @@
+"""docs/benchmarks.md from the results of `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+TITLES = {
+    "ours": "Resulthouse `rebuild`",
+    "ours-without-marts": "Resulthouse `rebuild` without marts",
+    "duckdb": "DuckDB SQL alone",
+    "polars": "polars",
+    "msgspec": "msgspec loop",
+    "orjson": "orjson loop",
+    "dlt-projected": "dlt, nested, projected payload",
+    "dlt-whole": "dlt, nested, whole payload",
+}
+
+PREFACE = """# Benchmarks
+
+Rendered by `make benchmark` (SIZE=, ROUNDS=) from what it measured; the sources are in [tests/benchmarks](../tests/benchmarks).
+
+A seeded generator makes a lake as daily syncs leave it: the payloads of the sandboxes of all four providers, masked and landed by the
+house's own code, copied with ids, times, durations and texts of their own. Every side below reads the same Parquet files and writes the
+same tables of two endpoints (`datadog/browser_results`, `checkly/test_session_results`) into a DuckDB file: `core.results`, `steps`,
+`assertions`, `timings`, `page_vitals`, `logs`, `exchanges`. After every run row counts and a content hash of each table are compared with
+ours; a side that differs ends the benchmark. All have the one primary key that ours has (`results.result_key`).
+
+What that leaves out, in favour of the others: ours also writes `attributes`, errors, artifacts, hops, pings, suggestions, test versions,
+the ledger, counts drift, validates every row, checks every file's hash, isolates bad payloads, derives over batches, builds the marts and
+publishes a copy. The others take the lake as it is, with one version per payload, and stop at the first bad one. polars has no decoder
+that keeps numbers as they came (48.0 becomes 48): `assertions.target` and `actual` are left out of its comparison.
+
+Ours is what `resulthouse rebuild` runs, without Dagster's own start.
+
+A side is a process, started anew each time; by turns, one round after the other. Shown are medians. Wall and CPU (user + system, with
+children) are of the whole process, memory is the greatest sum over its process tree. "Times ours" is wall by wall, above 1 means slower
+than ours; "CPU" the same of CPU. The physical bound is the CPU of reading the Parquet, parsing each payload once and writing the rows,
+divided by the cores.
+"""
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """The page; `results` by payload count."""
+    parts = [PREFACE, *(_section(int(size), results[size]) for size in sorted(results, key=int))]
+    if len(results) > 1:
+        parts.append(_growth(results))
+    return "\n".join(parts)
+
+
+def _section(size: int, result: Mapping[str, Any]) -> str:
+    lake, machine, sides, bound = result["lake"], result["machine"], result["sides"], result["bound"]
+    ours = _medians(sides["ours"])
+    rows = sum(result["rows"].values())
+    lines = [
+        f"## {size:,} payloads",
+        "",
+        f"{result['date']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, "
+        + ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
+        + f"; {result['rounds']} rounds: `{result['command']}`",
+        "",
+        f"{lake['payloads']:,} payloads, {lake['json_bytes'] / 1e6:,.0f} MB of JSON in {lake['files']:,} files of"
+        f" {lake['bytes'] / 1e6:,.0f} MB; {rows:,} rows compared ("
+        + ", ".join(f"{table} {count:,}" for table, count in result["rows"].items())
+        + f"); ours writes {result['rows_of_ours']:,} rows into all core tables.",
+        "",
+        "| side | runs | wall s | times ours | CPU s | CPU | peak MiB | file MB | payloads/s |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, side in sides.items():
+        cost, runs = _medians(side), len(side["costs"])
+        lines.append(
+            f"| {TITLES[name]} | {runs} | {cost['wall_s']:.1f} | {cost['wall_s'] / ours['wall_s']:.2f} | {cost['cpu_s']:.1f} |"
+            f" {cost['cpu_s'] / ours['cpu_s']:.2f} | {cost['peak_bytes'] / 2**20:,.0f} | {side['bytes'] / 1e6:,.1f} |"
+            f" {lake['payloads'] / cost['wall_s']:,.0f} |"
+        )
+    lines += ["", *_bound(bound, machine["cores"], ours["wall_s"])]
+    mix = result.get("mix")
+    if mix:
+        lake = mix["lake"]
+        lines += [
+            "",
+            f"All 13 endpoints, every table: {lake['payloads']:,} payloads, {lake['json_bytes'] / 1e6:,.0f} MB of JSON in"
+            f" {lake['files']:,} files of {lake['bytes'] / 1e6:,.0f} MB.",
+            "",
+            "| | wall s | CPU s | peak MiB | file MB | payloads/s |",
+            "|---|--:|--:|--:|--:|--:|",
+        ]
+        for name, side in mix["sides"].items():
+            cost = _medians(side)
+            lines.append(
+                f"| {TITLES[name]} | {cost['wall_s']:.1f} | {cost['cpu_s']:.1f} | {cost['peak_bytes'] / 2**20:,.0f} |"
+                f" {side['bytes'] / 1e6:,.1f} | {lake['payloads'] / cost['wall_s']:,.0f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _bound(bound: Mapping[str, Any], cores: int, ours_s: float) -> list[str]:
+    lines = []
+    for name, what in (("compared", "the compared rows"), ("wanted", "all core rows that ours writes")):
+        write = bound["write"].get(name)
+        if write is not None:
+            total = (bound["read"] + bound["parse"] + write) / cores
+            lines.append(
+                f"Physical bound for {what}: ({bound['read']:.2f} read + {bound['parse']:.2f} parse + {write:.2f} write) / {cores} cores ="
+                f" {total:.2f} s; ours takes {ours_s / total:.1f} times that."
+            )
+    return ["  \n".join(lines)]
+
+
+def _growth(results: Mapping[str, Any]) -> str:
+    lines = ["## Growth", "", "Resulthouse `rebuild` of all endpoints, marts included.", ""]
+    lines += ["| payloads | wall s | payloads/s | CPU s | peak MiB | file MB |", "|--:|--:|--:|--:|--:|--:|"]
+    for size in sorted(results, key=int):
+        mix = results[size].get("mix")
+        if mix and "ours" in mix["sides"]:
+            side, count = mix["sides"]["ours"], mix["lake"]["payloads"]
+            cost = _medians(side)
+            lines.append(
+                f"| {count:,} | {cost['wall_s']:.1f} | {count / cost['wall_s']:,.0f} | {cost['cpu_s']:.1f} |"
+                f" {cost['peak_bytes'] / 2**20:,.0f} | {side['bytes'] / 1e6:,.1f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _medians(side: Mapping[str, Any]) -> dict[str, float]:
+    return {name: median(cost[name] for cost in side["costs"]) for name in ("wall_s", "cpu_s", "peak_bytes")}
