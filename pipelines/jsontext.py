@@ -54,7 +54,7 @@ def parse(body: bytes) -> tuple[Any, tuple[str, ...]]:
         raise JsonError(f"nested deeper than {MAX_DEPTH}") from None
     except ValueError:
         raise JsonError("a number with too many digits") from None
-    if _depth(value) > MAX_DEPTH:
+    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:  # most have not even that many brackets
         raise JsonError(f"nested deeper than {MAX_DEPTH}")
     if "\\ud" in text or "\\uD" in text or "\\u0000" in text:
         value = _clean(value, repairs)

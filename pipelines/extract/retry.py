@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from pipelines.extract.limits import Limits
 
@@ -95,6 +96,7 @@ def _server_time(headers: Mapping[str, str], now: datetime) -> datetime:
     return _http_date(headers.get("date", "")) or now
 
 
+@lru_cache(maxsize=16)  # every answer has a Date, and it changes once in a second
 def _http_date(text: str) -> datetime | None:
     for layout in _DATE_FORMATS:
         try:

@@ -22,6 +22,9 @@ from pipelines.providers.spec import Covered, Crawl, Event, Missed, Payload, Rep
 
 ROWS, SESSIONS, RESULTS = "test_session_rows", "test_sessions", "test_session_results"
 
+SESSIONS_AT_A_TIME = 20
+"""Sessions that are held until their results are there: bounds memory on a day with thousands."""
+
 
 async def discover(crawl: Crawl) -> AsyncIterator[Event]:
     """Yield test sessions with their results, then monitoring runs. Raises HaltedError when the credentials are refused."""
@@ -107,6 +110,12 @@ class _Walk:
             and (is_new or session_id not in landed or landed[session_id].state != "final")
         ]
         self.seen_sessions.update(session_id for session_id, _ in todo)
+        for start in range(0, len(todo), SESSIONS_AT_A_TIME):
+            async for event in self._whole(todo[start : start + SESSIONS_AT_A_TIME]):
+                yield event
+
+    async def _whole(self, todo: Sequence[tuple[str, datetime | None]]) -> AsyncIterator[Event]:
+        """These sessions, each after its results."""
         details: list[Payload] = []
 
         async def read(session_id: str, event_at: datetime | None) -> Sequence[Event]:
