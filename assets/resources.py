@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -15,9 +16,11 @@ from assets.alive import end_dead_runs, stay_alive
 from pipelines.clock import Clock, SystemClock
 from pipelines.errors import ResulthouseError
 from pipelines.flows.pull import PullReport, new_sync_id
-from pipelines.flows.refresh import RefreshReport
 from pipelines.providers import load_providers
 from pipelines.settings import Settings, load_settings
+
+if TYPE_CHECKING:  # a sync's first request does not wait for it
+    from pipelines.flows.refresh import RefreshReport
 
 SYNC_TAG = "resulthouse/sync_id"
 
@@ -52,7 +55,7 @@ class Notebook:
     """Reports of runs in this process by sync id, and who wants to see progress. Only the command line reads it."""
 
     pulls: dict[str, dict[str, PullReport]] = field(default_factory=dict)
-    refreshes: dict[str, RefreshReport] = field(default_factory=dict)
+    refreshes: dict[str, "RefreshReport"] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     on_pull: Callable[[PullReport], None] = lambda report: None
     on_load: Callable[[int, int], None] = lambda done, total: None

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef  # the public DagsterInstance.get() takes no overrides (1.13.27)
@@ -25,7 +26,6 @@ from assets.schedules import pull_config
 from pipelines.clock import Clock
 from pipelines.errors import ResulthouseError
 from pipelines.flows.pull import PullReport
-from pipelines.flows.refresh import RefreshReport
 from pipelines.lake.private import Private
 from pipelines.lake.redact import Redactor
 from pipelines.lake.store import Lake
@@ -33,6 +33,9 @@ from pipelines.providers.spec import Provider
 from pipelines.schemas import CORE
 from pipelines.schemas.marts import MARTS
 from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.flows.refresh import RefreshReport
 
 # The run's own stdout and stderr are the terminal's: Dagster's capturing would put a `tail` process between them.
 OVERRIDES = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
@@ -48,7 +51,7 @@ class Outcome:
     seconds: float
     is_success: bool
     pulls: dict[str, PullReport] = field(default_factory=dict)
-    refresh: RefreshReport | None = None
+    refresh: "RefreshReport | None" = None
     error: Exception | None = None
     problems: list[str] = field(default_factory=list)
     signal: int | None = None

@@ -1,6 +1,10 @@
-"""Core and marts assets: asset key = DuckDB schema.table. One step writes the warehouse and publishes it, because DuckDB has one writer."""
+"""Core and marts assets: asset key = DuckDB schema.table. One step writes the warehouse and publishes it, because DuckDB has one writer.
+
+What only this step needs (DuckDB, the flattening's expressions) is imported in it: a sync's first request does not wait for it.
+"""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
@@ -8,11 +12,13 @@ from assets.raw import raw_key
 from assets.resources import NOTEBOOK, House, sync_id_of
 from pipelines.errors import ResulthouseError
 from pipelines.flows.preflight import check_folders
-from pipelines.flows.refresh import RefreshReport, refresh
 from pipelines.providers.spec import Provider
 from pipelines.schemas import CORE
 from pipelines.schemas.marts import MARTS
-from pipelines.warehouse.checks import CHECKS, run_checks
+from pipelines.warehouse.checks import CHECKS
+
+CHECKED = "checks_held_for"
+"""Metadata of the assets: the published file for which every check held. They read every row, so the same file is not checked again."""
 
 
 class RefreshConfig(dg.Config):
@@ -53,16 +59,22 @@ def build_warehouse(providers: dict[str, Provider]) -> dg.AssetsDefinition:
     def build_warehouse_step(
         context: dg.AssetExecutionContext, config: RefreshConfig, house: House
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        from pipelines.flows.refresh import refresh
+        from pipelines.warehouse.checks import run_checks
+
         clock = house.clock()
         sync_id = sync_id_of(context, clock)
         try:
             settings = house.settings()
             check_folders(settings)
-            report: RefreshReport = refresh(settings, settings.providers, clock, rebuild=config.rebuild, progress=NOTEBOOK.on_load)
+            report = refresh(settings, settings.providers, clock, rebuild=config.rebuild, progress=NOTEBOOK.on_load)
         except ResulthouseError as error:
             NOTEBOOK.errors[sync_id] = error
             raise dg.Failure(str(error), allow_retries=False) from None
         NOTEBOOK.refreshes[sync_id] = report
+        before = context.instance.get_latest_materialization_event(core["results"])
+        this = _stamp(settings.warehouse)
+        found = {} if this == _checked(before) else {check.name: violations for check, violations in run_checks(settings.warehouse)}
         for schema, keys in (("core", core), ("marts", marts)):
             for name, key in keys.items():
                 yield dg.MaterializeResult(
@@ -72,9 +84,11 @@ def build_warehouse(providers: dict[str, Provider]) -> dg.AssetsDefinition:
                         "published": report.published,
                         "warehouse_bytes": report.bytes,
                         "rejects": report.rows.get("meta.rejects", 0),
+                        **({CHECKED: this} if not any(found.values()) else {}),
                     },
                 )
-        for check, violations in run_checks(settings.warehouse):
+        for check in CHECKS:
+            violations = found.get(check.name, {})
             yield dg.AssetCheckResult(
                 asset_key=core[check.table],
                 check_name=check.name,
@@ -83,3 +97,16 @@ def build_warehouse(providers: dict[str, Provider]) -> dg.AssetsDefinition:
             )
 
     return build_warehouse_step
+
+
+def _stamp(published: Path) -> str:
+    """What tells this published file from every other one that stood in its place."""
+    stat = published.stat()
+    return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
+
+
+def _checked(event: dg.EventLogEntry | None) -> str | None:
+    """The stamp of the file that all checks held for when the asset was materialized last."""
+    materialization = event.asset_materialization if event else None
+    stamp = materialization.metadata.get(CHECKED) if materialization else None
+    return str(stamp.value) if stamp else None

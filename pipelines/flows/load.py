@@ -6,7 +6,9 @@ No HTTP. What is loaded is decided from the lake's files and the ledger alone.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -22,12 +24,15 @@ from pipelines.transform.decode import decode
 from pipelines.transform.drift import COLUMNS as DRIFT_COLUMNS
 from pipelines.transform.drift import find_drift
 from pipelines.transform.validate import REJECT_COLUMNS, conform, split
-from pipelines.warehouse.connect import Connection, transaction
+from pipelines.warehouse.connect import Connection, memory, transaction
 from pipelines.warehouse.derive import derive
 from pipelines.warehouse.load import LedgerRow, Loader, Source, bound_memory, loaded_files, write_ledger
 
-BATCH_BYTES = 32 * 1024 * 1024
-"""About how much JSON one transaction takes: memory grows with it, and below it the flattening's fixed costs count."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""About how much JSON one transaction takes: memory grows with it (two batches are in hand), and below it fixed costs count."""
+
+DERIVED_AT_ONCE = 16
+"""Batches of a first load that are derived together: what deriving holds in memory grows with what was touched."""
 
 _ENTITY_TABLES = ("results", "runs", "sightings")
 _EXTRA = {"results": ("outcome_rank",), "runs": ("outcome_rank",)}
@@ -61,19 +66,30 @@ def load_new(
     lake.clean(clock.now())
     known = loaded_files(connection)
     files = [file for file in lake.raw_files() if file.name not in known and file.provider in providers]
-    bound_memory(connection)
+    bound_memory(connection, is_bound=not known)
     loader = Loader(connection)
     ledger: list[LedgerRow] = []
     done = 0
-    for batch in _batches(lake, files, report):
-        with transaction(connection):
-            ledger += _load_batch(loader, providers, batch, clock.now(), report)
-            if known and ledger:
-                _finish(loader, ledger)
-        done += len(batch)
-        progress(done, len(files))
+    with closing(_ahead(lake, providers, files, clock.now(), report)) as batches:
+        for number, batch in enumerate(batches, 1):
+            with transaction(connection):
+                while batch.rounds:
+                    batch.rounds.pop(0).load(loader, report)  # what is written is let go: the next batch grows meanwhile
+                ledger += batch.ledger
+                if known and ledger:
+                    _finish(loader, ledger)
+            if not known and number % DERIVED_AT_ONCE == 0:
+                bound_memory(connection, is_bound=False)
+                with transaction(connection):
+                    derive(connection)
+                loader.forget()
+                bound_memory(connection)
+            report.files += len(batch.ledger)
+            done += batch.files
+            progress(done, len(files))
+    bound_memory(connection, is_bound=False)
     if ledger:
-        # Into an empty warehouse: derived once, and its ledger is written last. Without one, `is_unfinished` tells what a crash left.
+        # Into an empty warehouse: the ledger is written last. Without one, `is_unfinished` tells what a crash left.
         with transaction(connection):
             _finish(loader, ledger)
     return report
@@ -88,7 +104,8 @@ def _batches(lake: Lake, files: Sequence[RawFile], report: LoadReport) -> Iterat
             frame = pl.DataFrame(lake.read_raw(file, _RAW_COLUMNS))
         except LakeError as error:
             aside = lake.set_aside(file)
-            report.damaged.append(f"{error}; set aside as {aside.name}, the next sync fetches it again" if aside else str(error))
+            if not any(said.startswith(str(error)) for said in report.damaged):  # a merged file is said once, not for all that it held
+                report.damaged.append(f"{error}; set aside as {aside.name}, the next sync fetches it again" if aside else str(error))
             continue
         weight = int(frame["payload"].str.len_bytes().sum())
         if batch and size + weight > BATCH_BYTES:
@@ -100,14 +117,61 @@ def _batches(lake: Lake, files: Sequence[RawFile], report: LoadReport) -> Iterat
         yield batch
 
 
-def _load_batch(
-    loader: Loader,
+@dataclass(frozen=True)
+class _Round:
+    """One version of each of several entities of an endpoint, ready to be written."""
+
+    source: Source
+    good: pl.DataFrame
+    bad: pl.DataFrame
+    frames: dict[str, pl.DataFrame]
+    drift: pl.DataFrame
+    rejects: dict[str, pl.DataFrame]
+
+    def load(self, loader: Loader, report: LoadReport) -> None:
+        loader.load_round(self.source, self.good, self.frames, self.drift)
+        loader.reject_versions(self.source, self.bad)
+        for scope, rejects in self.rejects.items():
+            loader.reject(self.source, rejects, scope)
+        name = self.source.provider
+        report.loaded[name] = report.loaded.get(name, 0) + self.good.height
+        report.rejected[name] = report.rejected.get(name, 0) + self.bad.height
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What a transaction writes of so many files."""
+
+    files: int
+    rounds: list[_Round]
+    ledger: list[LedgerRow]
+
+
+def _ahead(
+    lake: Lake, providers: Mapping[str, Provider], files: Sequence[RawFile], now: datetime, report: LoadReport
+) -> Generator[_Batch, None, None]:
+    """The batches in order: each is read, decoded and flattened in a thread while the one before it is written."""
+    read = _batches(lake, files, report)
+
+    def following() -> _Batch | None:
+        batch = next(read, None)
+        return None if batch is None else _prepared(connection, providers, batch, now, report)
+
+    with closing(memory()) as connection, ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(following)
+        while (batch := ahead.result()) is not None:
+            ahead = thread.submit(following)
+            yield batch
+
+
+def _prepared(
+    connection: Connection,
     providers: Mapping[str, Provider],
     batch: Sequence[tuple[RawFile, pl.DataFrame]],
     now: datetime,
     report: LoadReport,
-) -> list[LedgerRow]:
-    """Load the payloads of these files. Returns their ledger rows, still to be written."""
+) -> _Batch:
+    rounds: list[_Round] = []
     ledger: list[LedgerRow] = []
     for (provider_name, endpoint_name), files in groupby(batch, lambda each: (each[0].provider, each[0].endpoint)):
         provider = providers[provider_name]
@@ -120,9 +184,8 @@ def _load_batch(
         for file, frame in files:
             frames.append(frame.with_columns(raw_file=pl.lit(file.name)))
             ledger.append(LedgerRow(uuid.uuid4().hex, provider_name, endpoint_name, file.name, frame.height, now))
-        _load_endpoint(loader, provider, endpoint, pl.concat(frames), report)
-    report.files += len(ledger)
-    return ledger
+        rounds += [_round(connection, provider, endpoint, payloads) for payloads in _once_each(pl.concat(frames))]
+    return _Batch(len(batch), rounds, ledger)
 
 
 def _finish(loader: Loader, ledger: list[LedgerRow]) -> None:
@@ -133,20 +196,17 @@ def _finish(loader: Loader, ledger: list[LedgerRow]) -> None:
     ledger.clear()
 
 
-def _load_endpoint(loader: Loader, provider: Provider, endpoint: Endpoint, payloads: pl.DataFrame, report: LoadReport) -> None:
-    """Load all versions of one endpoint, oldest first, in rounds that hold each entity once."""
-    source = Source(provider.name, endpoint.name, endpoint.is_summary, endpoint.keeps_history)
+def _once_each(payloads: pl.DataFrame) -> list[pl.DataFrame]:
+    """All versions of one endpoint's entities, oldest first, in frames that hold each entity once."""
     ranked = (
         payloads.sort("fetched_at", "payload_sha256")
         .with_columns(round=pl.int_range(pl.len()).over("entity_id"), fetched_at=pl.col("fetched_at").cast(pl.Datetime("us", "UTC")))
         .sort("round", maintain_order=True)
     )
-    for once_each in ranked.partition_by("round", maintain_order=True, include_key=False):
-        _load_round(loader, provider, source, endpoint, once_each, report)
+    return ranked.partition_by("round", maintain_order=True, include_key=False)
 
 
-def _load_round(loader: Loader, provider: Provider, source: Source, endpoint: Endpoint, payloads: pl.DataFrame, report: LoadReport) -> None:
-    connection = loader.connection
+def _round(connection: Connection, provider: Provider, endpoint: Endpoint, payloads: pl.DataFrame) -> _Round:
     narrow = payloads.select("entity_id", "parent_id", "fetched_at", "window_date", "payload")
     decoded, undecoded = decode(narrow, endpoint.tree, connection=connection)
     frames, row_rejects = flatten(endpoint, decoded)
@@ -168,14 +228,12 @@ def _load_round(loader: Loader, provider: Provider, source: Source, endpoint: En
     versions = versions.join(finality, on="entity_id", how="left").with_columns(pl.col("finality").fill_null(1))
     good = versions.join(told, on="entity_id", how="semi").select(_VERSION_COLUMNS)
     bad = versions.join(told, on="entity_id", how="anti").select(_VERSION_COLUMNS)
-    loader.load_round(source, good, frames, drift)
-    loader.reject_versions(source, bad)
+    rejects: dict[str, pl.DataFrame] = {}
     if bad.height or row_rejects.height:
-        loader.reject(source, _payload_rejects(bad, undecoded, row_rejects, provider, endpoint), "payload")
-        loader.reject(source, row_rejects.join(good, on="entity_id", how="inner").drop("finality", "is_open"), "row")
-    name = provider.name
-    report.loaded[name] = report.loaded.get(name, 0) + good.height
-    report.rejected[name] = report.rejected.get(name, 0) + bad.height
+        rejects["payload"] = _payload_rejects(bad, undecoded, row_rejects, provider, endpoint)
+        rejects["row"] = row_rejects.join(good, on="entity_id", how="inner").drop("finality", "is_open")
+    source = Source(provider.name, endpoint.name, endpoint.is_summary, endpoint.keeps_history)
+    return _Round(source, good, bad, frames, drift, rejects)
 
 
 def flatten(endpoint: Endpoint, decoded: pl.DataFrame) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:

@@ -115,7 +115,9 @@ async def pull(
                 landing.flush()
         landing.drop_tokens(private)
         ended_at = clock.now()
-        report.open = read_history(lake, provider, ended_at, settings.review, private.get).open_count()
+        if landing.wrote or report.error:  # else what was read at the start still says which entities are open
+            history = read_history(lake, provider, ended_at, settings.review, private.get)
+        report.open = history.open_count()
         lake.write_sync(
             Sync(
                 sync_id=sync_id,
@@ -130,6 +132,7 @@ async def pull(
                 detail_pending=report.detail_pending,
             )
         )
+        lake.compact(provider.name, sync_id)
     return report
 
 
@@ -163,6 +166,8 @@ class _Landing:
         self._failed: set[tuple[str, str]] = set()
         self._problems = 0
         self._first_problem = ""
+        self.wrote = False
+        """Something else than coverage."""
 
     def take(self, event: Event) -> None:
         """One event of the crawl."""
@@ -189,6 +194,7 @@ class _Landing:
     def flush(self) -> None:
         """Write down what was missed, land what is held, then say what is covered by it: in this order, so that a crash in between
         leaves nothing that looks finished and is not. Endpoints land in reverse: parts before the whole that would call them done."""
+        self.wrote |= bool(self._refused or self._rows)
         if self._refused:
             self.lake.refuse(self.provider.name, self._refused, self.sync_id)
             self._refused = []

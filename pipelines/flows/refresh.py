@@ -17,7 +17,7 @@ from pipelines.errors import WarehouseError
 from pipelines.flows.load import LoadReport, load_new
 from pipelines.flows.locks import writer_lock
 from pipelines.lake import files
-from pipelines.lake.history import read_history
+from pipelines.lake.history import read_coverage
 from pipelines.lake.store import Lake
 from pipelines.providers.spec import Provider
 from pipelines.schemas.dictionary import Sources, sources
@@ -82,7 +82,7 @@ def _refresh(settings: Settings, providers: Mapping[str, Provider], clock: Clock
         write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
         report = RefreshReport(load_new(connection, lake, providers, clock, progress))
         if rebuild or contents(connection) != published_contents(settings.warehouse):
-            write_gaps(connection, _gaps(settings, lake, providers, clock))
+            write_gaps(connection, _gaps(lake, providers, clock))
             build_marts(connection)
             ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
             report.rows = _row_counts(connection)
@@ -124,12 +124,12 @@ def _open(work: Path, lake: Lake) -> Connection:
     return connection
 
 
-def _gaps(settings: Settings, lake: Lake, providers: Mapping[str, Provider], clock: Clock) -> pl.DataFrame:
+def _gaps(lake: Lake, providers: Mapping[str, Provider], clock: Clock) -> pl.DataFrame:
     """Spans that no window covers, between the first and the last covered instant of each scope."""
     rows = [
         (provider.name, coverage.scope, start, end)
         for provider in providers.values()
-        for coverage in read_history(lake, provider, clock.now(), settings.review, lambda run: None).coverage()
+        for coverage in read_coverage(lake, provider, clock.now())
         for start, end in coverage.holes
     ]
     instant = pl.Datetime("us", "UTC")

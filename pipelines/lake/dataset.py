@@ -13,5 +13,5 @@ def landed(lake: Lake) -> ds.Dataset:
 
     A file whose name has not the form of a lake file is left out. Bytes are not verified: a damaged file raises where it is read.
     """
-    paths = [str(file.path) for file in lake.raw_files() if files.is_ours(file.path)]
+    paths = sorted({str(file.path) for file in lake.raw_files() if files.is_ours(file.path)})
     return ds.dataset(paths, schema=RAW, format="parquet") if paths else ds.dataset(RAW.empty_table())

@@ -33,8 +33,13 @@ def write_rows(folder: Path, sync_id: str, rows: Sequence[Mapping[str, Any]], sc
     if not _SYNC_ID.fullmatch(sync_id):
         raise LakeError(f"{sync_id!r} is no sync id: letters, digits, '_', '.', '-' only")
     columns = {field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in schema}
+    return write_table(folder, sync_id, pa.table(columns, schema=schema))
+
+
+def write_table(folder: Path, sync_id: str, table: pa.Table) -> str:
+    """Write a table and its metadata as one file and return its name."""
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd", store_schema=True)
+    pq.write_table(table, sink, compression="zstd", store_schema=True)
     data = memoryview(sink.getvalue())
     name = f"{sync_id}-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
     write_bytes(folder / name, data)
@@ -104,6 +109,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The columns of `schema`, in its order and types, NULL where the file lacks one. Not verified. LakeError."""
     try:
         with pq.ParquetFile(path) as file:
+            if file.schema_arrow.equals(schema):  # as it mostly is
+                return file.read().replace_schema_metadata(None)
             there = set(file.schema_arrow.names)
             present = [name for name in schema.names if name in there]
             table = file.read(columns=present)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from pipelines import jsontext
 from pipelines.errors import LakeError
-from pipelines.lake import files
+from pipelines.lake import compact, files
 from pipelines.lake.store import RAW, Lake, RawFile
 from pipelines.providers.spec import Known, Provider, State
 
@@ -240,13 +241,7 @@ def read_history(
     present = _read_raw(history, lake, provider, frozenset(ignore))
     _read_tracked(history, lake, provider)
     _read_refused(history, lake, provider)
-    for endpoint in provider.endpoints:
-        spans: dict[str, list[Span]] = {}
-        for row in lake.windows(provider.name, endpoint.name).to_pylist():
-            if all(name in present for name in row["files"] or ()):
-                spans.setdefault(row["scope"], []).append((row["from_at"], row["to_at"]))
-        for scope, each in spans.items():
-            history._spans[endpoint.name, scope] = _merged(each)
+    _read_windows(history, lake, provider, present)
     today = now.astimezone(UTC).date()
     history._is_first_today = all(
         started_at.astimezone(UTC).date() != today or started_at >= now
@@ -255,37 +250,69 @@ def read_history(
     return history
 
 
+def read_coverage(lake: Lake, provider: Provider, now: datetime) -> list[Coverage]:
+    """What `LakeHistory.coverage` says, for names of raw files alone: their rows are read only where a second was too crowded."""
+    if "crowded" in lake.refused(provider.name)["rule"].to_pylist():
+        return read_history(lake, provider, now, timedelta(0), lambda run: None).coverage()
+    history = LakeHistory(now, timedelta(0), lambda run: None)
+    ours = [file for file in lake.raw_files(provider.name) if files.is_ours(file.path)]
+    _read_windows(history, lake, provider, {name for file in ours for name in (file.name, file.piece.name)})
+    return history.coverage()
+
+
+def _read_windows(history: LakeHistory, lake: Lake, provider: Provider, present: set[str]) -> None:
+    """Fill what is covered: a window counts when every file that it names is there."""
+    for endpoint in provider.endpoints:
+        spans: dict[str, list[Span]] = {}
+        for row in lake.windows(provider.name, endpoint.name).to_pylist():
+            if all(name in present for name in row["files"] or ()):
+                spans.setdefault(row["scope"], []).append((row["from_at"], row["to_at"]))
+        for scope, each in spans.items():
+            history._spans[endpoint.name, scope] = _merged(each)
+
+
 def _read_raw(history: LakeHistory, lake: Lake, provider: Provider, ignore: frozenset[str]) -> set[str]:
     """Fill what has landed. Returns the names of the files that are there, with and without their folder."""
-    present: set[str] = set()
-    frames: dict[str, list[pl.DataFrame]] = {}
-    readable: list[RawFile] = []
-    for file in lake.raw_files(provider.name):
-        if file.name in ignore:
-            continue
-        try:
-            table = files.read_table(file.path, _SMALL) if files.is_ours(file.path) else None
-        except LakeError:
-            table = None
-        if table is None:
-            history.damaged.append(file.name)
-            continue
-        present |= {file.name, file.path.name}
-        frame = pl.DataFrame(pl.from_arrow(table)).with_columns(file=pl.lit(len(readable)))
-        frames.setdefault(file.endpoint, []).append(frame)
-        readable.append(file)
+    every, frames, history.damaged = compact.settled(lambda: _small(lake, provider, ignore))
     rules = {endpoint.name: endpoint.state for endpoint in provider.endpoints}
     for name, parts in frames.items():
         versions = pl.concat(parts)
         history._versions[name] = versions.height
-        history._landed[name] = _landed(name, _entities(versions), readable, rules.get(name))
-    return present
+        history._landed[name] = _landed(name, _entities(versions), every, rules.get(name))
+    missing = {*ignore, *history.damaged}
+    return {name for file in every if file.name not in missing for name in (file.name, file.piece.name)}
+
+
+def _small(lake: Lake, provider: Provider, ignore: frozenset[str]) -> tuple[list[RawFile], dict[str, list[pl.DataFrame]], list[str]]:
+    """Every raw file; by endpoint the small columns of what they hold, with the file's place in that list; names that are damaged."""
+    every = lake.raw_files(provider.name)
+    held: dict[Path, list[int]] = {}
+    for index, file in enumerate(every):
+        if file.name not in ignore:
+            held.setdefault(file.path, []).append(index)
+    frames: dict[str, list[pl.DataFrame]] = {}
+    damaged = []
+    for path, places in held.items():
+        try:
+            table = files.read_table(path, _SMALL) if files.is_ours(path) else None
+        except LakeError:
+            path.stat()  # damaged; or merged meanwhile, then it raises
+            table = None
+        if table is None:
+            damaged += [every[index].name for index in places]
+            continue
+        parts = [every[index].piece.of(table) for index in places]
+        counted = [(index, part.num_rows) for index, part in zip(places, parts, strict=True) if part.num_rows]
+        origin = pl.DataFrame(counted, schema={"file": pl.Int64, "rows": pl.Int64}, orient="row").select(pl.col("file").repeat_by("rows"))
+        frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(parts))).with_columns(origin["file"].explode())
+        frames.setdefault(every[places[0]].endpoint, []).append(frame)
+    return every, frames, sorted(damaged)
 
 
 def _entities(versions: pl.DataFrame) -> pl.DataFrame:
     """One row per entity: what its first and its last version say."""
     return (
-        versions.sort("fetched_at", maintain_order=True)
+        versions.sort("fetched_at", "file", maintain_order=True)
         .group_by("entity_id", maintain_order=True)
         .agg(
             pl.col("parent_id").drop_nulls().last(),
@@ -300,15 +327,17 @@ def _entities(versions: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _landed(endpoint: str, entities: pl.DataFrame, readable: list[RawFile], rule: Callable[[Any], State] | None) -> _Landed:
+def _landed(endpoint: str, entities: pl.DataFrame, every: list[RawFile], rule: Callable[[Any], State] | None) -> _Landed:
     ids = entities["entity_id"].to_list()
     derived: dict[str, State] = {}
-    for (index,), group in entities.filter(pl.col("state").is_null()).group_by("file"):
+    stateless: dict[Path, dict[str, str]] = {}
+    for index, entity_id, sha256 in entities.filter(pl.col("state").is_null()).select("file", "entity_id", "payload_sha256").iter_rows():
+        stateless.setdefault(every[index].path, {})[entity_id] = sha256
+    for path, wanted in stateless.items():
         if rule is not None:  # a file of others has no `state`: ask the endpoint's own rule, for last versions only
             payloads: list[dict[str, Any]] = []
-            wanted = dict(group.select("entity_id", "payload_sha256").iter_rows())
             with contextlib.suppress(LakeError):  # damaged in its payloads: the loader says so
-                payloads = files.read_table(readable[index].path, _PAYLOADS).to_pylist()
+                payloads = files.read_table(path, _PAYLOADS).to_pylist()
             for row in payloads:
                 if wanted.get(row["entity_id"]) == row["payload_sha256"]:
                     derived[row["entity_id"]] = _state(rule, row["payload"])

@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import LakeError, SettingsError
-from pipelines.lake import files
+from pipelines.lake import compact, files
+from pipelines.lake.compact import Piece
 from pipelines.providers.spec import State
 
 MAX_FILE_CHARS = 64 * 1024 * 1024
@@ -128,14 +129,22 @@ class RawRow:
 
 @dataclass(frozen=True)
 class RawFile:
-    """One raw file: `name` is its path below `raw/`, `date` None for `date=unknown`."""
+    """One raw file as it was written: `name` is its path below `raw/`, `date` None for `date=unknown`.
+
+    `path` is the file that holds it now; when that is a merged one, `piece` says which rows (see `compact`).
+    """
 
     path: Path
     name: str
     provider: str
     endpoint: str
     date: date | None
-    bytes: int
+    piece: Piece
+
+    @property
+    def bytes(self) -> int:
+        """Size of the file that holds it."""
+        return self.path.stat().st_size
 
 
 @dataclass(frozen=True)
@@ -204,6 +213,7 @@ class Lake:
             scheme = str(root).split(":", 1)[0]
             raise SettingsError(f"RESULTHOUSE_LAKE is a {scheme} URL: only a folder is supported in this version")
         self.root = Path(root).resolve()  # the place itself may be a link, what is in it may not
+        self._merged: tuple[Path, pa.Schema, pa.Table] | None = None
 
     # --- raw -----------------------------------------------------------------------------------------------
 
@@ -237,19 +247,42 @@ class Lake:
 
     def raw_files(self, provider: str | None = None) -> list[RawFile]:
         """Every raw file, sorted by name; also those whose name does not fit (reading them says so)."""
-        raw = self.root / "raw"
-        found = []
-        for path in files.find(raw if provider is None else raw / _part(provider)):
-            parts = path.relative_to(raw).parts
-            if len(parts) == 4 and parts[2].startswith("date="):
-                found.append(RawFile(path, "/".join(parts), parts[0], parts[1], _day(parts[2][5:]), path.stat().st_size))
-        return sorted(found, key=lambda file: file.name)
+        folder = self.root / "raw" if provider is None else self.root / "raw" / _part(provider)
+        listed = compact.settled(lambda: self._raw_in(folder))
+        return sorted(listed, key=lambda file: file.name)
 
     def read_raw(self, file: RawFile, columns: Sequence[str] | None = None) -> pa.Table:
         """A verified raw file with the columns of `RAW`, or those named. LakeError when name and bytes differ."""
+        schema = RAW if columns is None else pa.schema([RAW.field(name) for name in columns])
+        try:
+            return file.piece.of(self._verified(file, schema))
+        except LakeError:
+            around = [] if file.path.exists() else compact.settled(lambda: self._raw_in(file.path.parent))
+            moved = [each for each in around if each.name == file.name]
+            if not moved:
+                raise
+        return self.read_raw(moved[0], columns)  # another process merged it since it was listed
+
+    def _raw_in(self, folder: Path) -> list[RawFile]:
+        raw = self.root / "raw"
+        found = []
+        for path, pieces in compact.pieces(files.find(folder)).items():
+            parts = path.relative_to(raw).parts
+            if len(parts) == 4 and parts[2].startswith("date="):
+                day, place = _day(parts[2][5:]), "/".join(parts[:3])
+                found += [RawFile(path, f"{place}/{piece.name}", parts[0], parts[1], day, piece) for piece in pieces]
+        return found
+
+    def _verified(self, file: RawFile, schema: pa.Schema) -> pa.Table:
+        """The whole file. A merged one is kept for the next piece of it: whoever reads one mostly reads them all, in order."""
+        if self._merged is not None and self._merged[:2] == (file.path, schema):
+            return self._merged[2]
         if not files.verify(file.path):
-            raise LakeError(f"lake file raw/{file.name} does not hold what its name says: it is damaged or foreign")
-        return files.read_table(file.path, RAW if columns is None else pa.schema([RAW.field(name) for name in columns]))
+            raise LakeError(f"lake file {file.path.relative_to(self.root)} does not hold what its name says: it is damaged or foreign")
+        table = files.read_table(file.path, schema)
+        if file.piece.rows is not None:
+            self._merged = (file.path, schema, table)
+        return table
 
     def set_aside(self, file: RawFile) -> Path | None:
         """Take a damaged raw file out of the lake: what it held counts as never fetched. None when its name is not ours or it is whole."""
@@ -317,10 +350,36 @@ class Lake:
         """Remove what interrupted writers left behind. Returns how many files."""
         return files.clean(self.root, now)
 
+    def compact(self, provider: str, sync_id: str) -> None:
+        """Merge small files of a provider, and of the syncs of all, where there are many. For whoever holds the provider's lock."""
+        books = {"raw": RAW, "windows": WINDOWS, "tracked": TRACKED, "refused": REFUSED}
+        for place, schema in {**{f"{book}/{_part(provider)}": schema for book, schema in books.items()}, "syncs": SYNCS}.items():
+            folders: dict[Path, list[Path]] = {}
+            for path in files.find(self.root / place):
+                folders.setdefault(path.parent, []).append(path)
+            for folder, paths in folders.items():
+                try:
+                    compact.merge_small(paths, schema, sync_id)
+                except FileNotFoundError:  # `syncs` is everybody's: another pull merges it just now
+                    continue
+                except OSError as error:
+                    raise _unwritable(folder, error) from error
+
     def _read(self, folder: Path, schema: pa.Schema) -> pa.Table:
-        """All rows below a folder. A damaged file is left out: what it said is found out again."""
-        intact = [path for path in files.find(self.root / folder) if files.verify(path)]
-        return pa.concat_tables([schema.empty_table(), *(files.read_table(path, schema) for path in intact)])
+        """All rows below a folder, in the order of the files as they were written. A damaged file is left out: what it said is found out
+        again."""
+
+        def read() -> pa.Table:
+            parts = []
+            for path, pieces in compact.pieces(files.find(self.root / folder)).items():
+                if files.verify(path):
+                    table = files.read_table(path, schema)
+                    parts += [((path.parent, piece.name), piece.of(table)) for piece in pieces]
+                else:
+                    path.stat()  # damaged; or merged meanwhile, then it raises
+            return pa.concat_tables([schema.empty_table(), *(table for _, table in sorted(parts, key=lambda part: part[0]))])
+
+        return compact.settled(read)
 
 
 def _write(folder: Path, sync_id: str, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> str:

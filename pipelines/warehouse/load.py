@@ -14,7 +14,8 @@ import polars as pl
 
 from pipelines.schemas import CHILDREN, SIGHTINGS
 
-MEMORY_MB = 400
+MEMORY_MB = 300
+"""What DuckDB may hold of the work file while it is loaded."""
 
 _FINGERPRINT = (
     """md5(regexp_replace(regexp_replace(lower(message), '''[^'']*''|"[^"]*"|`[^`]*`|[*]{3}[0-9a-f]{12}', '?', 'g'),"""
@@ -238,7 +239,11 @@ def is_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
     return found is not None
 
 
-def bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
-    """What a load may hold in DuckDB; above that it writes to disk. Polars and Arrow hold a batch beside it."""
-    connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
-    connection.execute("SET preserve_insertion_order = false")
+def bound_memory(connection: duckdb.DuckDBPyConnection, *, is_bound: bool = True) -> None:
+    """While batches are written: above this DuckDB writes to disk, and its log is merged in few large steps.
+
+    Never while something is derived from many rows: that would fail where there is memory enough.
+    """
+    connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'" if is_bound else "RESET memory_limit")
+    connection.execute("SET checkpoint_threshold = '256MB'")
+    connection.execute("SET preserve_insertion_order = false" if is_bound else "RESET preserve_insertion_order")

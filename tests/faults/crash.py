@@ -124,7 +124,7 @@ def _watch_files(patch: pytest.MonkeyPatch, home: Path, moment: Moment) -> None:
     around(Path, "replace", "rename")
     around(Path, "mkdir", "mkdir")
     around(Path, "unlink", "unlink")
-    opened, fdopen, copied = os.open, os.fdopen, shutil.copyfileobj
+    opened, fdopen, copied = os.open, os.fdopen, os.copy_file_range
 
     def open_told(path: Any, flags: int, *given: Any, **options: Any) -> int:
         is_written = bool(flags & os.O_CREAT) and is_ours(path)
@@ -139,18 +139,20 @@ def _watch_files(patch: pytest.MonkeyPatch, home: Path, moment: Moment) -> None:
         file = fdopen(descriptor, mode, *given, **options)
         return _HalfWritten(file, moment) if "w" in mode and is_ours(descriptor) else file
 
-    def copied_told(source: Any, target: Any, length: int = 0) -> None:
+    def copied_told(source: int, target: int, count: int) -> int:
+        rest = os.fstat(source).st_size - os.lseek(source, 0, os.SEEK_CUR)
+        if not rest:
+            return copied(source, target, count)
         moment("before copy")
-        target.write(source.read(os.fstat(source.fileno()).st_size // 2))
-        target.flush()
+        half = copied(source, target, max(1, rest // 2))
         moment("copy half written")
-        copied(source, target, length)
-        target.flush()
+        whole = half + copied(source, target, count - half)
         moment("after copy")
+        return whole
 
     patch.setattr(os, "open", open_told)
     patch.setattr(os, "fdopen", fdopen_told)
-    patch.setattr(shutil, "copyfileobj", copied_told)
+    patch.setattr(os, "copy_file_range", copied_told)
 
 
 class _HalfWritten:
@@ -177,35 +179,53 @@ class _HalfWritten:
 
 @dataclass
 class Snapshots:
-    """Copies of a home, one of each state that differs from the one before, with the moments at which it lay there."""
+    """Copies of a home, one of each state that differs from the one before, with the moments at which it lay there.
+
+    A moment that came `enough` times, in this run or in others that count in the same `moments`, is passed over.
+    """
 
     home: Path
     folder: Path
     moments: Counter[str] = field(default_factory=Counter)
     states: dict[Path, list[str]] = field(default_factory=dict)
+    enough: int = 1_000_000
     look: Callable[[], None] = lambda: None
     """What must hold at every new state, asked before it is copied."""
     _seen: dict[str, Path] = field(default_factory=dict)
     _number: Iterator[int] = field(default_factory=itertools.count)
 
     def __call__(self, name: str) -> None:
+        if self.moments[name] >= self.enough:
+            return
         self.moments[name] += 1
         state = self._state()
         if state not in self._seen:
             self.look()
             self._seen[state] = self.folder / str(next(self._number))
-            shutil.copytree(self.home, self._seen[state], ignore=shutil.ignore_patterns("locks"))
+            shutil.copytree(self.home, self._seen[state], ignore=shutil.ignore_patterns("locks"), copy_function=_copied)
         self.states.setdefault(self._seen[state], []).append(name)
 
     def _state(self) -> str:
-        """Names and bytes of all files; of a large one its times instead of its bytes."""
+        """Names and bytes (`file_state`) of all files."""
         digest = hashlib.sha256()
         for path in sorted(self.home.rglob("*")):
             if path.is_file() and path.parent.name != "locks":
-                stat = path.stat()
-                large = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}".encode()
-                digest.update(str(path).encode() + (path.read_bytes() if stat.st_size < _SMALL else large))
+                digest.update(str(path).encode() + file_state(path))
         return digest.hexdigest()
+
+
+def file_state(path: Path) -> bytes:
+    """A file's bytes; of a large one its size and time instead, which its copies keep."""
+    stat = path.stat()
+    return path.read_bytes() if stat.st_size < _SMALL else f"{stat.st_size} {stat.st_mtime_ns}".encode()
+
+
+def _copied(source: str, target: str) -> str:
+    """A file of the lake is never written again: a second name will do."""
+    if source.endswith(".parquet"):
+        os.link(source, target)
+        return target
+    return str(shutil.copy2(source, target))
 
 
 @dataclass

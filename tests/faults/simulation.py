@@ -1,40 +1,33 @@
 """One seed = one life of a lake: a provider's world that moves, a clock, faults of network and provider, kills, sync times, their order.
 
 `live(seed, folder)` lets it happen until the faults are over and nothing is left to fetch; beside it stands a lake that met the same world
-only then, once. `Street` loads the lakes of many lives into one warehouse. No real waiting and no socket: the sandboxes' own ASGI apps
-answer below the real client. A kill is a moment (`tests.faults.crash`) from which on nothing more reaches the disk.
+only then, once. `simulation_street.Street` loads the lakes of many lives into one warehouse. A kill is a moment (`tests.faults.crash`) from
+which on nothing more reaches the disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from email.utils import format_datetime
+from datetime import timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import httpx
 import pytest
-from starlette.applications import Starlette
 
 from pipelines.flows.pull import PullReport, pull
 from pipelines.flows.status import read_status
 from pipelines.flows.track import track_lines
-from pipelines.lake.files import make_folder
-from pipelines.lake.history import read_history
+from pipelines.lake.history import GIVE_UP_AFTER, LakeHistory, read_history
 from pipelines.lake.store import Lake
 from pipelines.providers.docketqa.sandbox import groups
-from pipelines.providers.spec import Provider
-from pipelines.sandbox.server import discover
-from pipelines.sandbox.world import World
+from pipelines.providers.spec import Known, Provider
 from tests.faults.crash import watched
+from tests.faults.simulation_world import Internet
 from tests.support.checker import violations
 from tests.support.clock import START, VirtualClock
 from tests.support.house import House
@@ -43,187 +36,43 @@ NAMES = ("applitools", "checkly", "datadog", "docketqa")
 QUIET_SYNCS = 12
 """At most so many syncs after the last fault until nothing is left to fetch."""
 
+_RESULTS = {
+    "applitools": ("plan_runs",),
+    "checkly": ("test_session_rows", "test_sessions", "test_session_results", "check_results"),
+    "datadog": ("api_result_rows", "api_results", "browser_result_rows", "browser_results", "v2_result_rows", "v2_results"),
+    "docketqa": ("test_runs",),
+}
+_IN_ONE_PART = ("plan_runs", "test_session_results", "check_results", "test_runs")
 _ORIGIN = "http://127.0.0.1:1"
-_OFTEN, _NEWBORN = frozenset(("4ag-487-f3u", "4a3-pgq-jbz")), "wnd-j6i-m34"
-"""Datadog tests of the sandbox that run so often that a life of days would be slow, and one that has runs in flight."""
 
 
 class Killed(BaseException):
     """Nothing runs after it: no handler of the house takes it for an error."""
 
 
+_IN_PLACE = ("after rename", "after link")
+COUNTED: dict[str, Callable[[str], bool]] = {
+    "any": lambda name: True,
+    "disk": lambda name: name != "after a request",
+    "place": lambda name: name in _IN_PLACE,
+}
+"""Which moments a kill counts: most are requests, most of what is done to the disk comes at the end, and what is put in place before what
+is a matter of few of them."""
+
+
 @dataclass
 class Kill:
-    """Raises at the n-th moment and at every later one, so that what cleans up changes nothing either.
-
-    Without `in_requests` only what is done to files and the warehouse counts: most of it comes at the end.
-    """
+    """Raises at the n-th counted moment and at every later one, so that what cleans up changes nothing either."""
 
     countdown: int
-    in_requests: bool = True
+    counted: str = "any"
     moment: str | None = None
 
     def __call__(self, name: str) -> None:
-        self.countdown -= self.in_requests or name != "after a request"
+        self.countdown -= COUNTED[self.counted](name)
         if self.countdown < 0:
             self.moment = self.moment or name
             raise Killed(name)
-
-
-class Bytes(httpx.AsyncByteStream):
-    """A body that may end with an error."""
-
-    def __init__(self, content: bytes, error: Exception | None = None) -> None:
-        self._content, self._error = content, error
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._content
-        if self._error is not None:
-            raise self._error
-
-
-class Internet(httpx.AsyncBaseTransport):
-    """A provider's API over a world that stands at the server's instant, seen through faults. Faults end with `calm`.
-
-    `skew` is how far the servers' clock is ahead. `left` names requests whose last answer in this sync was a fault.
-    """
-
-    def __init__(self, name: str, seed: int, clock: VirtualClock) -> None:
-        self.name, self.module = name, discover()[name]
-        self.rng, self.clock = Random(f"internet {seed}"), clock
-        self.skew = timedelta(seconds=self.rng.choice((0, 0, 0, 45, 3_000, -3_000, 7_200)))
-        self.world = World(seed, 1, clock.now() + self.skew)
-        self.frozen_at: datetime | None = None
-        self.faults: Counter[str] = Counter()
-        self.left: set[str] = set()
-        self.rate = self.rng.choice((0.1, 0.3, 0.5))
-        self.wrong_key = (0.0, 0.0)
-        self.outages: dict[str, tuple[float, float]] = {}
-        self.tests = frozenset[str]()
-        clocked: dict[str, Any] = {}
-        if name in ("datadog", "checkly"):
-            clocked["clock"] = lambda: self.clock.now().timestamp()
-        if name == "datadog":
-            known = sorted({spec.public_id for spec in self.module.history.SPECS} - _OFTEN)
-            self.tests = frozenset({*self.rng.sample(known, 2), _NEWBORN})
-        self._app: Starlette = self.module.app(self.world, **clocked)
-
-    def calm(self) -> None:
-        """No more faults; the world stands still."""
-        self._move()
-        self.frozen_at = self.world.now
-
-    def executions(self) -> list[bytes]:
-        """The lines that a CI has kept by now."""
-        self._move()
-        found = self.module.executions(self.world) if hasattr(self.module, "executions") else []
-        return [json.dumps(line).encode() for line in found]
-
-    def _move(self) -> None:
-        self.world.now = max(self.world.now, self.frozen_at or self.clock.now() + self.skew)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self._move()
-        fault = None if self.frozen_at else self._fault(request.url.path)
-        (self.left.discard if fault in (None, "slow") else self.left.add)(f"{request.url.path}?{request.url.query!r}")
-        if fault is not None:
-            self.faults[fault] += 1
-            answer = await self._answer_oddly(fault, request)
-        else:
-            answer = await self._answer(request)
-        answer.headers.setdefault("date", format_datetime(self.clock.now() + self.skew, usegmt=True))
-        return answer
-
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        """What the sandbox says, of few tests and sessions."""
-        answer = await httpx.ASGITransport(self._app).handle_async_request(request)
-        content = await answer.aread()
-        path = request.url.path
-        if path in ("/api/v1/synthetics/tests", "/v1/checks", "/v1/test-sessions") and answer.status_code == 200:
-            content = json.dumps(self._few(path, json.loads(content))).encode()
-        kept = {key: value for key, value in answer.headers.items() if key != "content-length"}
-        return _response(answer.status_code, content, kept)
-
-    def _few(self, path: str, document: Any) -> Any:
-        if path == "/v1/checks":
-            return document[4:6]
-        if path == "/v1/test-sessions":
-            return {**document, "entries": [each for each in document["entries"] if int(each["id"][:8], 16) % 6 == 0]}
-        return {**document, "tests": [each for each in document["tests"] if each["public_id"] in self.tests]}
-
-    def _fault(self, path: str) -> str | None:
-        now = self.clock.monotonic()
-        for (from_s, to_s), fault in ((self.wrong_key, "wrong key"), (self.outages.get(path, (0.0, 0.0)), "outage")):
-            if from_s <= now < to_s:
-                return fault
-        if self.rng.random() >= self.rate:
-            return None
-        if self.rng.random() < 0.01:
-            self.wrong_key = (now, now + self.rng.choice((600, 7_200, 40_000)))
-        if self.rng.random() < 0.2:  # of one test, one run, one list
-            self.outages[path] = (now, now + self.rng.choice((300, 3_600, 90_000)))
-        return self.rng.choice(tuple(_ODD))
-
-    async def _answer_oddly(self, fault: str, request: httpx.Request) -> httpx.Response:
-        rng, server_now = self.rng, self.clock.now() + self.skew
-        if fault == "slow":
-            self.clock.advance(rng.choice((3.0, 40.0, 110.0)))
-            return await self._answer(request)
-        if fault == "drop":
-            raise rng.choice((httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout))("gone")
-        if fault in ("cut", "cut without a length"):
-            answer = await self._answer(request)
-            content = await answer.aread()
-            part = content[: rng.randrange(len(content))]
-            if fault == "cut":
-                return httpx.Response(answer.status_code, headers={"content-length": str(len(content))}, stream=Bytes(part))
-            return httpx.Response(answer.status_code, stream=Bytes(part))
-        if fault == "reset in the body":
-            return httpx.Response(200, stream=Bytes(b'{"results": [', httpx.ReadError("reset")))
-        status, headers, content = _ODD.get(fault, _plain(503))(rng, server_now)
-        return _response(status, content, headers)
-
-
-_Answer = Callable[[Random, datetime], tuple[int, dict[str, str], bytes]]
-
-
-def _plain(status: int, content: bytes = b'{"error": "no"}', **headers: str) -> _Answer:
-    return lambda rng, now: (status, headers, content)
-
-
-def _after(rng: Random, now: datetime) -> tuple[int, dict[str, str], bytes]:
-    return 429, {"retry-after": str(rng.choice((0, 1, 7, 60, 299, 400, "2814, 2", "soon")))}, b""
-
-
-def _after_date(rng: Random, now: datetime) -> tuple[int, dict[str, str], bytes]:
-    return 429, {"retry-after": format_datetime(now + timedelta(seconds=rng.choice((-9, 5, 200))), usegmt=True)}, b""
-
-
-_ODD: dict[str, _Answer] = {
-    "429": _plain(429),
-    "429, wait": _after,
-    "429, wait until": _after_date,
-    "500": _plain(500),
-    "502": _plain(502, b"<html>Bad Gateway</html>"),
-    "503": _plain(503),
-    "504": _plain(504),
-    "408": _plain(408),
-    "400": _plain(400),
-    "HTML": _plain(200, b"<!doctype html><title>Sign in</title>"),
-    "empty": _plain(200, b""),
-    "errors": _plain(200, b'{"errors": ["internal"]}'),
-    "wrong key": _plain(401),
-    "outage": _plain(503),
-    "drop": _plain(503),
-    "cut": _plain(503),
-    "cut without a length": _plain(503),
-    "reset in the body": _plain(503),
-    "slow": _plain(200),
-}
-
-
-def _response(status: int, content: bytes, headers: dict[str, str]) -> httpx.Response:
-    return httpx.Response(status, headers={**headers, "content-length": str(len(content))}, stream=Bytes(content))
 
 
 @dataclass
@@ -266,6 +115,8 @@ class Life:
             self._track(self.house, lines[self._lines : until])
             self._lines = until
             self._pull()
+            if self.rng.random() < 0.3:
+                self._delete()
 
     def until_nothing_is_left(self) -> None:
         """The faults are over and the world stands: sync until nothing new comes. The first sync is of the next day: what has run for
@@ -281,31 +132,60 @@ class Life:
 
     def undisturbed(self) -> None:
         """The other house syncs the standing world once, with the same mask key."""
+        self.net.is_undisturbed = True
         private = self.truth.home / "private"
         private.mkdir(parents=True, mode=0o700)
         shutil.copy2(self.house.home / "private" / "mask.key", private)
         self._track(self.truth, self.net.executions())
         report = self._pull_in(self.truth, "undisturbed")
+        self.net.is_undisturbed = False
         if report.error or report.detail_pending or not report.landed:
             self.broken.append(f"the undisturbed house: {report}")
 
     def compare(self) -> None:
         """Both lakes hold the same newest version of the same entities; as much stays open; nothing is damaged or uncovered."""
+        for house in (self.house, self.truth):
+            self.broken += [f"{place} landed twice, unchanged" for place in repeated(house)]
         ours, truth = newest(self.house), newest(self.truth)
         for place in sorted(ours.keys() | truth.keys()):
-            if ours.get(place) != truth.get(place):
+            if ours.get(place) != truth.get(place) and place[1] not in self.net.lost:
                 self.broken.append(f"{place}: {ours.get(place)}, undisturbed {truth.get(place)}")
-        now = self.clock.now()
-        histories = [
-            read_history(Lake(house.settings.lake), self.provider, now, house.settings.review, lambda run: None)
-            for house in (self.house, self.truth)
-        ]
-        if histories[0].open_count() != histories[1].open_count():
+        histories = [self._history(house) for house in (self.house, self.truth)]
+        if histories[0].open_count() != histories[1].open_count() and not self.net.lost:
             self.broken.append(f"{histories[0].open_count()} open, undisturbed {histories[1].open_count()}")
         self.broken += [f"not covered: {each}" for each in histories[0].coverage() if each.holes]
         self.broken += [f"damaged: {name}" for name in histories[0].damaged]
 
+    def give_up(self) -> None:
+        """What was deleted before it ended is not asked for for ever, and what had landed stays."""
+        landed = newest(self.house)
+        review = self.house.settings.review if self.provider.is_tracked else timedelta(0)
+        self.clock.advance((max(review, GIVE_UP_AFTER) + timedelta(days=1)).total_seconds())
+        self._pulled()
+        history = self._history(self.house)
+        if history.open_count():
+            self.broken.append(f"{history.open_count()} open for ever")
+        self.broken += [f"{place} is gone" for place in sorted(landed.keys() - newest(self.house).keys())]
+
     # --- steps ---------------------------------------------------------------------------------------------
+
+    def _history(self, house: House) -> LakeHistory:
+        return read_history(Lake(house.settings.lake), self.provider, self.clock.now(), house.settings.review, lambda run: None)
+
+    def _delete(self) -> None:
+        """The provider deletes some of the results that have landed. One that has not ended, or of which a part is missing, is lost."""
+        history = self._history(self.house)
+        landed: dict[str, list[Known]] = {}
+        for endpoint in _RESULTS[self.name]:
+            for known in history.landed(endpoint).values():
+                landed.setdefault(known.entity_id, []).append(known)
+        ids = set(self.rng.sample(sorted(landed), min(len(landed), 3)))
+        due = [known for endpoint in _RESULTS[self.name] for known in history.due(endpoint)]
+        waiting = {each for known in due for each in (known.entity_id, known.parent_id)}
+        whole = {key for key in ids - waiting if all(part.state == "final" for part in landed[key]) and _has_all_parts(landed[key])}
+        lost = ids - whole
+        lost |= {part.entity_id for parts in landed.values() for part in parts if part.parent_id in lost}
+        self.net.delete(ids | lost, lost)
 
     def _track(self, house: House, lines: list[bytes]) -> None:
         if lines:
@@ -336,8 +216,9 @@ class Life:
             self.broken.append(f"sync {self.syncs} says {report.error!r}, the status {shown!r}")
 
     def _pull(self) -> None:
-        if self.rng.random() < 0.35:
-            moment = killed(self.house, self._pulled, self.rng.randint(0, 40), in_requests=self.rng.random() < 0.3)
+        if self.rng.random() < 0.5:
+            counted, most = self.rng.choice((("any", 40), ("disk", 60), ("place", 9), ("place", 9)))
+            moment = killed(self.house, self._pulled, self.rng.randint(0, most), counted)
             if moment is not None:
                 self.kills[moment] += 1
                 self.said.append(f"{self.clock.now():%d %H:%M:%S} killed {moment}")
@@ -347,9 +228,14 @@ class Life:
         self.broken += [f"after sync {self.syncs}: {sentence}" for sentence in violations(Path(settings.lake), settings.warehouse)]
 
 
-def killed(house: House, step: Callable[[], object], after: int, *, in_requests: bool = True) -> str | None:
+def _has_all_parts(landed: list[Known]) -> bool:
+    """A result that is listed and read in full has landed twice."""
+    return len(landed) == 2 or landed[0].endpoint in _IN_ONE_PART
+
+
+def killed(house: House, step: Callable[[], object], after: int, counted: str = "any") -> str | None:
     """Run a step until it has passed so many moments, and nothing after that. Returns the moment; None when it had ended before."""
-    kill = Kill(after, in_requests)
+    kill = Kill(after, counted)
     try:
         with watched(house.home, kill):
             step()
@@ -359,16 +245,32 @@ def killed(house: House, step: Callable[[], object], after: int, *, in_requests:
     return kill.moment
 
 
-def newest(house: House) -> dict[tuple[str, str], str]:
-    """The hash of each entity's newest landed version, by endpoint and id."""
+def versions(house: House) -> list[tuple[str, str, str]]:
+    """Endpoint, id and hash of everything that has landed, oldest first."""
     lake = Lake(house.settings.lake)
     columns = ("entity_id", "fetched_at", "payload_sha256")
-    versions = [
+    found = [
         (row["fetched_at"], file.endpoint, row["entity_id"], row["payload_sha256"])
         for file in lake.raw_files()
         for row in lake.read_raw(file, columns).to_pylist()
     ]
-    return {(endpoint, entity_id): sha256 for _, endpoint, entity_id, sha256 in sorted(versions)}
+    return [(endpoint, entity_id, sha256) for _, endpoint, entity_id, sha256 in sorted(found)]
+
+
+def newest(house: House) -> dict[tuple[str, str], str]:
+    """The hash of each entity's newest landed version, by endpoint and id."""
+    return {(endpoint, entity_id): sha256 for endpoint, entity_id, sha256 in versions(house)}
+
+
+def repeated(house: House) -> list[tuple[str, str]]:
+    """Entities that landed twice in a row without a change."""
+    last: dict[tuple[str, str], str] = {}
+    found = []
+    for endpoint, entity_id, sha256 in versions(house):
+        if last.get((endpoint, entity_id)) == sha256:
+            found.append((endpoint, entity_id))
+        last[endpoint, entity_id] = sha256
+    return found
 
 
 def live(seed: int, folder: Path, name: str = "") -> Life:
@@ -383,63 +285,9 @@ def live(seed: int, folder: Path, name: str = "") -> Life:
             life.until_nothing_is_left()
             life.undisturbed()
             life.compare()
+            if life.net.deleted:
+                life.give_up()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a broken promise of this seed
             life.broken.append(f"{type(error).__name__}: {error}")
             life.said += traceback.format_exception(error)
     return life
-
-
-class Street:
-    """The lakes of many lives side by side in one lake, disturbed and undisturbed, each with its warehouse.
-
-    Ids are of one world each, but Datadog's tests: every world has the same, so their definitions are compared in the lives only.
-    """
-
-    def __init__(self, name: str, folder: Path, seed: int) -> None:
-        self.name, self.rng = name, Random(f"street {seed}")
-        self.house, self.truth = House(folder / "disturbed", None), House(folder / "undisturbed", None)
-        self.kills: Counter[str] = Counter()
-
-    def move_in(self, life: Life) -> None:
-        """Take what a life has left."""
-        for source, target in ((life.house, self.house), (life.truth, self.truth)):
-            raw = Path(source.settings.lake) / "raw"
-            for path in raw.rglob("*.parquet"):
-                place = Path(target.settings.lake) / "raw" / path.relative_to(raw)
-                make_folder(place.parent)
-                path.replace(place)
-
-    def refresh(self) -> list[str]:
-        """Load what has come, with a kill on the way. Returns what is broken then."""
-        moment = killed(self.house, self.house.refresh, self.rng.randint(0, 350))
-        if moment is not None:
-            self.kills[moment] += 1
-        return violations(Path(self.house.settings.lake), self.house.settings.warehouse)
-
-    def differences(self) -> list[str]:
-        """What differs in core, marts and drift of both, by column; columns that say when something was fetched or seen are left out."""
-        self.house.refresh()
-        self.truth.refresh()
-        found = _differences(self.house, self.truth)
-        return [f"{table}.{column}" for table, column in found if (table, self.name) != ("core.tests", "datadog")]
-
-
-_WHEN = {"fetched_at", "valid_from_at", "valid_to_at", "test_valid_from_at", "first_seen_at", "last_seen_at"}
-
-
-def _differences(house: House, truth: House) -> Iterator[tuple[str, str]]:
-    """Places that differ. `core.tests` is compared by its current versions: who comes later has seen fewer of the others."""
-    names = truth.ask(
-        "SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name IN ('core', 'marts') OR table_name = 'drift' ORDER BY ALL"
-    )
-    for schema, name in names:
-        table = f"{schema}.{name}"
-        columns = [str(row[0]) for row in truth.ask(f"DESCRIBE {table}") if row[0] not in _WHEN]
-        listed, where = ", ".join(f'"{column}"' for column in columns), "WHERE is_current" if name == "tests" else ""
-        ours, theirs = (sorted(each.ask(f"SELECT {listed} FROM {table} {where}"), key=repr) for each in (house, truth))
-        if len(ours) != len(theirs):
-            yield table, f"{len(ours)} rows, undisturbed {len(theirs)}"
-        elif ours != theirs:
-            for column, one, other in zip(columns, zip(*ours, strict=True), zip(*theirs, strict=True), strict=True):
-                if one != other:
-                    yield table, column

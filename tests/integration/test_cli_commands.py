@@ -1,8 +1,6 @@
 """Commands that need no Dagster run: what they print, what they refuse and how they exit. In this process."""
 
 import json
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from typer.testing import CliRunner, Result
 from assets.cli import app
 from assets.invocation import MINIMAL_INSTANCE, use_instance
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = 9_007_199_254_740_993
 
 
@@ -36,21 +33,10 @@ def run(*arguments: str, given: str | None = None) -> Result:
     return CliRunner().invoke(app, list(arguments), input=given)
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "assets.cli", "--help"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+def test_help_names_every_command() -> None:
+    done = run("--help")
+    assert done.exit_code == 0
     assert all(name in done.stdout for name in ("demo", "sync", "track", "rebuild", "status", "query", "sandbox", "config", "ui"))
-    imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
-    assert imported & {"dagster", "polars", "duckdb", "httpx", "pyarrow", "dataframely", "starlette"} == set()
-
-
-def test_query_without_dagster_or_a_provider(home: Path) -> None:
-    script = "import sys; from assets.cli import app\ntry: app(['query', 'SELECT 1'])\nexcept SystemExit: pass\nprint(sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "'duckdb'" in done.stdout
-    assert not any(f"'{name}'" in done.stdout for name in ("dagster", "httpx", "pipelines.providers.datadog"))
 
 
 def test_query_json_is_one_object_with_keys_as_text_and_instants_in_utc(home: Path) -> None:

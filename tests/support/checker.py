@@ -6,6 +6,7 @@ request went elsewhere, that a deadline held) is asserted by its own test.
 
 from __future__ import annotations
 
+import json
 import stat
 from collections import Counter
 from collections.abc import Iterable
@@ -54,14 +55,23 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _landed(lake: Path, found: list[str]) -> dict[str, Counter[str]]:
-    """Versions by file: raw file -> hash of payload -> rows; damaged files are left out (a reader leaves them out too)."""
+    """Versions by file as it was written, by itself or in a merged one: raw file -> hash of payload -> rows.
+
+    Damaged files are left out (a reader leaves them out too).
+    """
     landed: dict[str, Counter[str]] = {}
     for path in files.find(lake / "raw"):
         if files.verify(path):
             table = pq.read_table(path, columns=["entity_id", "payload_sha256", "payload"])
-            landed[path.relative_to(lake / "raw").as_posix()] = Counter(table["payload_sha256"].to_pylist())
+            hashes = table["payload_sha256"].to_pylist()
+            merged = (table.schema.metadata or {}).get(b"resulthouse.files")
+            for name, rows in json.loads(merged) if merged else [(path.name, len(hashes))]:
+                landed[path.with_name(name).relative_to(lake / "raw").as_posix()] = Counter(hashes[:rows])
+                del hashes[:rows]
             if table.num_rows == 0:
                 found.append(f"{path} holds no row")
+            if hashes:
+                found.append(f"{path} holds rows of no file")
     return landed
 
 

@@ -139,11 +139,13 @@ class Planter:
             return self._secret()
         kinds = {_sql(target) for target in targets}
         if "TIMESTAMPTZ" in kinds or leaf.read in (from_iso, from_epoch_ms):
-            instant = NOW - timedelta(days=2) + timedelta(milliseconds=1013 * number)
+            is_end = any(target.column.endswith(".ended_at") for target in targets)  # after the start, wherever that stands
+            instant = NOW - timedelta(days=2, hours=0 if is_end else 1) + timedelta(milliseconds=1013 * number)
             return round(instant.timestamp() * 1000) if leaf.type == "DOUBLE" else instant.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         if "BOOLEAN" in kinds or leaf.type == "BOOLEAN":
             return bool(self._next(f"{pointer} flag", 2))
         if leaf.type == "DOUBLE" or kinds & {"BIGINT", "DOUBLE"}:
+            number *= 10 if pointer.endswith("/total") else 1  # more than the phases beside it sum up to: else it is drift
             return number if "BIGINT" in kinds else number + 0.5
         if leaf.masking == "scrub":
             return f"plain v{number} password='{self._secret()}'"

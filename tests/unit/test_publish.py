@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import duckdb
@@ -82,6 +84,25 @@ def test_a_publish_that_fails_says_why_and_leaves_what_was_there(work: Path, tmp
         assert "\n" not in str(caught.value)
     assert _marked(published) == 3
     assert {path.name for path in tmp_path.iterdir()} == {"work", "warehouse.duckdb", "broken.duckdb", "file"}
+
+
+@pytest.mark.parametrize("answers", [[errno.EXDEV], [errno.ENOSYS], [errno.EOPNOTSUPP], [4096, errno.EINVAL], [0], [4096, 0]])
+def test_a_kernel_that_does_not_copy_or_stops_half_way_is_helped_out(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[int]
+) -> None:
+    real, told = os.copy_file_range, iter(answers)
+
+    def copy_file_range(source: int, target: int, count: int) -> int:
+        answer = next(told)
+        if answer in (0, 4096):
+            return real(source, target, answer) if answer else 0
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr(os, "copy_file_range", copy_file_range)
+    _mark(work, 4)
+    publish(work, tmp_path / "warehouse.duckdb", 0o600)
+    assert _marked(tmp_path / "warehouse.duckdb") == 4
+    assert next(told, None) is None
 
 
 def test_a_file_that_cannot_be_read_is_published_anew(work: Path, tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""The first load of a warehouse is derived once and its ledger written last: what a crash leaves of it is never taken for a whole one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines.flows import load, refresh
+from pipelines.flows.refresh import work_path
+from pipelines.lake.store import Lake, RawRow
+from pipelines.warehouse.connect import open_work
+from pipelines.warehouse.load import is_unfinished
+from tests.support.house import House
+
+T0 = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def _land(house: House) -> None:
+    """Results of one blueprint that was renamed once; the last file holds a newer version of the first result."""
+    for number, title, status in ((1, "Old", "running"), (2, "Old", "passed"), (3, "New", "passed"), (1, "Old", "failed")):
+        created = (T0 + timedelta(minutes=number)).isoformat()
+        blueprint = {"id": 1, "title": title, "type": "integration"}
+        run = {"id": number, "status": status, "test_blueprint_id": 1, "created_at": created, "blueprint_metadata": blueprint}
+        at = T0 + timedelta(hours=1 + (status == "failed"))
+        row = RawRow(str(number), None, date(2026, 11, 20), at, 200, "", json.dumps({"test_run": run}), "", 1)
+        Lake(house.settings.lake).land("docketqa", "test_runs", [row], f"20261120T{number}{status}")
+
+
+@pytest.mark.fault("S1")
+@pytest.mark.parametrize("stopped_after", [1, 4])
+def test_first_load_that_stops_midway_is_loaded_from_the_start(
+    stopped_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    monkeypatch.setattr(load, "BATCH_BYTES", 1)  # a transaction per file
+    house, undisturbed = House(tmp_path / "stopped", None), House(tmp_path / "undisturbed", None)
+    for each in (house, undisturbed):
+        _land(each)
+
+    def stop(done: int, total: int) -> None:
+        if done == stopped_after:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        refresh.refresh(house.settings, house.settings.providers, house.clock, progress=stop)
+    with open_work(work_path(house.settings)) as connection:
+        assert is_unfinished(connection)
+
+    assert house.refresh().load.files == 4
+    undisturbed.refresh()
+    assert house.hashes(("core", "marts")) == undisturbed.hashes(("core", "marts"))
+    assert house.ask("SELECT count(*), sum(payloads), sum(loaded), sum(superseded) FROM meta.loads") == [(4, 4, 3, 1)]
+    with open_work(work_path(house.settings)) as connection:
+        assert not is_unfinished(connection)
+    record_property("cases", 1)
+
+
+def test_sightings_that_say_the_same_again_make_no_version(tmp_path: Path) -> None:
+    house = House(tmp_path, None)
+    _land(house)
+    house.refresh()
+    names = "SELECT name, valid_from_at::VARCHAR, is_current FROM core.tests ORDER BY valid_from_at"
+    found = house.ask(names)
+    assert [(name, is_current) for name, _, is_current in found] == [("Old", False), ("New", True)]
+    house.refresh(rebuild=True)
+    assert house.ask(names) == found

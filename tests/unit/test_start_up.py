@@ -1,0 +1,71 @@
+"""No command imports what it does not use. Children say which libraries they have loaded; nothing is timed here
+(`tests/benchmarks/start_up.py` does that)."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from pipelines.lake.store import Lake, RawRow
+from pipelines.warehouse.connect import open_work
+from pipelines.warehouse.ddl import create_all
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {
+    *("altair", "dagster", "dataframely", "duckdb", "httpx", "jinja2", "polars", "pyarrow", "sqlalchemy", "starlette", "vl_convert"),
+    *("pipelines.extract", "pipelines.providers.datadog", "pipelines.report", "pipelines.sandbox", "pipelines.schemas.tables"),
+}
+SAID = "\nimport sys; sys.stderr.write('\\nloaded: ' + ' '.join(sys.modules))"
+COMMAND = "import sys; from assets.cli import app\ntry: app(sys.argv[1:])\nexcept SystemExit as end: assert not end.code, end.code" + SAID
+READERS = {"duckdb", "polars", "pyarrow", "pipelines.providers.datadog"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an empty warehouse and one payload in the lake."""
+    home = tmp_path_factory.mktemp("start") / "home"
+    with open_work(home / "warehouse.duckdb") as connection:
+        create_all(connection)
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    row = RawRow("c-1", None, date(2026, 11, 20), at, 200, None, "{}", "0" * 64, 1, "final", None, at)
+    Lake(home / "lake").land("checkly", "checks", [row], "sync-1")
+    return home
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["--help"], set()),
+        (["query", "SELECT count(*) FROM core.results"], {"duckdb"}),
+        (["query", "SELECT count(*) FROM lake.payloads"], {"duckdb", "pyarrow"}),
+        (["status"], READERS),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_loads_what_it_uses_and_nothing_else(home: Path, arguments: list[str], needed: set[str]) -> None:
+    assert loaded(COMMAND, home, *arguments) & HEAVY == needed
+
+
+def test_a_sync_loads_neither_duckdb_nor_the_report_before_its_first_request(home: Path) -> None:
+    before = loaded("import assets.cli, assets.runs" + SAID, home)
+    assert {"dagster", "httpx", "polars", "pyarrow"} <= before
+    late = {"altair", "duckdb", "pipelines.flows.refresh", "pipelines.report", "pipelines.sandbox", "starlette", "vl_convert"}
+    assert before & late == set()
+
+
+def loaded(script: str, home: Path, *arguments: str) -> set[str]:
+    """The modules that a child has loaded when its script has ended."""
+    environ = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=home.parent,  # no .env there
+        env={**environ, "PYTHONPATH": str(ROOT), "RESULTHOUSE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("loaded: ")[2].split())
