@@ -132,6 +132,15 @@ ROWS: dict[str, tuple[str, str]] = {
     "X15": ("files that others can read", "0600 and 0700, the published file by its setting"),
 }
 
+COUNTS: dict[str, set[str]] = {
+    "lives from a seed": {"test_simulation.py", "test_simulation_tracked.py"},
+    "kills": {"S1", "S2"},
+    "bodies and files cut or flipped": {"H15", "H16", "S9"},
+    "secrets planted": {"X1", "X2", "X3"},
+    "injections": {"X4", "X5", "X7", "X8", "X9", "X11"},
+}
+"""What is counted over rows: cases of the tests that prove one of them, or stand in a file of that name."""
+
 STRUCK: dict[str, str] = {
     "S7": "a home belongs to one machine: file locks are not promised across hosts, and the README says so",
     "X10": "there is no YAML of ours; .env is read as plain NAME=value lines",
@@ -146,6 +155,8 @@ class Results:
     passed: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     cases: Counter[str] = field(default_factory=Counter)
+    tests: list[tuple[set[str], int]] = field(default_factory=list)
+    """Rows and file, and cases, of each test: one that proves several rows counts once here."""
 
 
 def run(arguments: list[str]) -> Results:
@@ -155,13 +166,19 @@ def run(arguments: list[str]) -> Results:
         command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "-p", "no:cacheprovider"]
         command += ["-m", "fault and not slow", *arguments]
         subprocess.run(command, cwd=ROOT, env={**os.environ, "FAULT_REPORT": str(report)}, check=False)
-        results = Results()
-        for line in report.read_text().splitlines():
-            told = json.loads(line)
-            for row in told["rows"]:
-                (results.passed if told["outcome"] == "passed" else results.failed)[row] += 1
-                results.cases[row] += told["cases"]
-        return results
+        return told_by(report.read_text())
+
+
+def told_by(report: str) -> Results:
+    """What the lines say that the tests have written (`tests/conftest.py`)."""
+    results = Results()
+    for line in report.splitlines():
+        told = json.loads(line)
+        results.tests.append(({*told["rows"], Path(told["test"].split("::")[0]).name}, told["cases"]))
+        for row in told["rows"]:
+            (results.passed if told["outcome"] == "passed" else results.failed)[row] += 1
+            results.cases[row] += told["cases"]
+    return results
 
 
 def page(results: Results) -> str:
@@ -181,6 +198,8 @@ def page(results: Results) -> str:
                 lines.append(f"| {row} | {fault} | {outcome} | {tests or ''} | {cases} | {verdict(row, results)} |")
         lines.append("")
     verdicts = Counter(verdict(row, results).split(":")[0] for row in ROWS)
+    lines += [f"- {sum(cases for mine, cases in results.tests if mine & rows):,} {what}" for what, rows in COUNTS.items()]
+    lines += [f"- {sum(cases for _, cases in results.tests):,} cases in {len(results.tests)} tests in all", ""]
     lines.append(f"{len(ROWS)} rows: " + ", ".join(f"{count} {word}" for word, count in sorted(verdicts.items())) + ".")
     return "\n".join(lines) + "\n"
 
