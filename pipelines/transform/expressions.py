@@ -74,15 +74,16 @@ def run_key(provider: str, run_id: pl.Expr) -> pl.Expr:
 
 def from_epoch_ms(column: pl.Expr) -> pl.Expr:
     """An instant from milliseconds since 1970; implausible ones (before 2010, after 2100) become NULL."""
-    return _plausible((column * 1000.0).cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC")))
+    return plausible((column * 1000.0).cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC")))
 
 
 def from_iso(column: pl.Expr) -> pl.Expr:
     """An instant from ISO-8601 text with a zone; text without a zone or implausible instants become NULL."""
-    return _plausible(column.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False))
+    return plausible(column.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False))
 
 
-def _plausible(instant: pl.Expr) -> pl.Expr:
+def plausible(instant: pl.Expr) -> pl.Expr:
+    """The instant, NULL when it is before 2010 or after 2100."""
     return pl.when(instant.is_between(_EARLIEST, _LATEST)).then(instant)
 
 

@@ -26,14 +26,14 @@ from pipelines.schemas.leaves import (
     Tree,
     enum,
 )
-from pipelines.transform.expressions import from_iso
+from pipelines.transform.expressions import from_iso, plausible
 from pipelines.transform.leaves import DURATION, EPOCH_MS, WHOLE
 
 
 def certificate_time(text: pl.Expr) -> pl.Expr:
     """An instant of a certificate: documented as date-time; `Mar 13 16:52:05 2026 GMT`, as TLS libraries print it, is read too."""
     printed = text.str.to_datetime("%b %e %H:%M:%S %Y GMT", time_unit="us", strict=False)
-    return pl.coalesce(from_iso(text), printed.dt.replace_time_zone("UTC"))
+    return pl.coalesce(from_iso(text), plausible(printed.dt.replace_time_zone("UTC")))
 
 
 def _numbers(*values: int) -> Leaf:
