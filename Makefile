@@ -24,8 +24,8 @@ endif
 QUIET_UV  = --quiet --python $(BIN)/python --no-deps
 QUIET_PIP = --quiet --disable-pip-version-check --no-deps --require-hashes
 
-# A file's tests stay together: they share sandboxes and homes.
-ON_ALL_CORES = -n auto --dist loadfile
+# A file's tests stay together: they share sandboxes and homes. In the order of folders: the longest files have few tests, and would come last.
+ON_ALL_CORES = -n auto --dist loadfile --no-loadscope-reorder
 
 # uv trusts the system's certificates, as pip does: company networks have their own. Two names, for newer and older uv.
 export UV_SYSTEM_CERTS = 1

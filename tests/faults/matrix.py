@@ -163,8 +163,8 @@ def run(arguments: list[str]) -> Results:
     """Run every test that is marked with a row, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "faults.jsonl"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "-p", "no:cacheprovider"]
-        command += ["-m", "fault and not slow", *arguments]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+        command += ["-p", "no:cacheprovider", "-m", "fault and not slow", *arguments]
         subprocess.run(command, cwd=ROOT, env={**os.environ, "FAULT_REPORT": str(report)}, check=False)
         return told_by(report.read_text())
 
