@@ -27,6 +27,9 @@ QUIET_PIP = --quiet --disable-pip-version-check --no-deps --require-hashes
 # A file's tests stay together: they share sandboxes and homes. In the order of folders: the longest files have few tests, and would come last.
 ON_ALL_CORES = -n auto --dist loadfile --no-loadscope-reorder
 
+# Names, versions, hashes and markers for every platform and Python >= 3.11, and no address.
+COMPILE = pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header
+
 # uv trusts the system's certificates, as pip does: company networks have their own. Two names, for newer and older uv.
 export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
@@ -71,7 +74,7 @@ coverage: $(STAMP)  ## every documented leaf in its place, every mutation tried:
 test-coverage: $(STAMP)  ## all tests but the slow ones, with the lines and branches that they reach (minutes more)
 	@rm -rf .coverage
 	@echo '==> tests, measured'
-	@$(BIN)/coverage run -m pytest -p tests.support.bars -n auto --dist loadfile
+	@$(BIN)/coverage run -m pytest -p tests.support.bars $(ON_ALL_CORES)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage json --quiet -o .coverage/report.json
 	@$(BIN)/python -m tests.support.bars .coverage/report.json
@@ -84,20 +87,17 @@ benchmark: $(BENCH_STAMP)  ## every way of loading the same payloads, side by si
 
 benchmark-lock: $(STAMP)
 	@uv=$$(command -v uv || echo $(BIN)/uv); \
-	"$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-	  --no-header --constraint requirements.lock tests/benchmarks/requirements.in -o tests/benchmarks/requirements.lock
+	"$$uv" $(COMPILE) --constraint requirements.lock tests/benchmarks/requirements.in -o tests/benchmarks/requirements.lock
 
 ui: $(STAMP)  ## Dagster's UI and schedules on http://127.0.0.1:3000
 	@$(BIN)/resulthouse ui
 
 # Locked versions stay as they are unless pyproject.toml asks for others; delete requirements.lock first to take the newest.
-# The lock holds names, versions, hashes and markers for every platform and Python >= 3.11, and no address.
 lock:  ## write requirements.lock anew from pyproject.toml (network)
 	@uv=$$(command -v uv || echo $(BIN)/uv); \
 	if ! [ -x "$$uv" ]; then echo 'make lock needs uv: put it on the PATH, or run `make lint` once, which brings it' >&2; exit 1; fi; \
 	echo '==> resolving'; \
-	"$$uv" pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
-	  --no-strip-extras --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+	"$$uv" $(COMPILE) --group dev pyproject.toml -o requirements.lock
 	@if grep -n '://' requirements.lock; then echo 'requirements.lock holds an address (above); it must not' >&2; exit 1; fi
 
 clean:  ## remove .venv and caches; ./data stays

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,8 +11,8 @@ from typing import Any
 from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
 
-from tests.benchmarks.by_orjson import MICROSECOND, Rows, from_ms, key, snake
-from tests.benchmarks.tables import BROWSER, PHASES, SESSION, TABLES, Sink, arrow, create, rows
+from tests.benchmarks.by_orjson import MICROSECOND, Rows, from_ms, key, main, snake
+from tests.benchmarks.tables import PHASES
 
 _NULL = Raw(b"null")
 
@@ -403,21 +402,5 @@ def _logs(doc: SessionResult, result_key: int, out: Rows) -> None:
             index += 1
 
 
-def main(lake: Path, out: Path) -> None:
-    """Read a lake, write a DuckDB file."""
-    gc.disable()  # nothing here makes cycles
-    sink = Sink(create(out))
-    for place, take in ((BROWSER, browser_result), (SESSION, session_result)):
-        found: Rows = {table: [] for table in TABLES}
-        for batch in rows(lake, place):
-            for raw in batch.to_pylist():
-                take(raw, found)
-            if len(found["results"]) >= 5000:
-                sink.take({name: arrow(name, listed) for name, listed in found.items()})
-                found = {table: [] for table in TABLES}
-        sink.take({name: arrow(name, listed) for name, listed in found.items()})
-    sink.close()
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), browser_result, session_result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import md5
@@ -16,6 +16,7 @@ import orjson
 from tests.benchmarks.tables import BROWSER, PHASES, SESSION, TABLES, Sink, arrow, create, rows
 
 Rows = dict[str, list[tuple[Any, ...]]]
+Take = Callable[[dict[str, Any], Rows], None]
 
 MICROSECOND = timedelta(microseconds=1)
 _PROBES = ("sslCheckResult", "grpcCheckResult", "tracerouteCheckResult")
@@ -249,11 +250,11 @@ def _logs(doc: dict[str, Any], result_key: int, out: Rows) -> None:
                 index += 1
 
 
-def main(lake: Path, out: Path) -> None:
-    """Read a lake, write a DuckDB file."""
+def main(lake: Path, out: Path, browser: Take, session: Take) -> None:
+    """Read a lake, write a DuckDB file; the two functions take one payload each to the rows of all tables."""
     gc.disable()  # nothing here makes cycles
     sink = Sink(create(out))
-    for place, take in ((BROWSER, browser_result), (SESSION, session_result)):
+    for place, take in ((BROWSER, browser), (SESSION, session)):
         found: Rows = {table: [] for table in TABLES}
         for batch in rows(lake, place):
             for raw in batch.to_pylist():
@@ -266,4 +267,4 @@ def main(lake: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), browser_result, session_result)

@@ -5,25 +5,15 @@ The providers that list their results; those whose runs are tracked are in `test
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.faults.crash import fast_folder
 from tests.faults.simulation import NAMES
 from tests.faults.simulation_street import SEEDS, lived
 
 LONG = [range(start, start + 200) for start in range(1_000, 6_000, 200)]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """In memory: what is simulated is the order of things, not the disk's pace."""
-    path = fast_folder()
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.mark.fault("H1", "H2", "H6", "H7", "H11", "H14", "H19", "P9", "P12", "P13", "P15")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,8 @@ import pytest
 
 from pipelines.flows import pull
 from pipelines.lake import history
-from tests.faults.crash import fast_folder
 from tests.faults.simulation import Life, killed, live
 from tests.faults.simulation_street import SEEDS, lived
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """In memory: what is simulated is the order of things, not the disk's pace."""
-    path = fast_folder()
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.mark.fault("H1", "H2", "H6", "H7", "H11", "H14", "H19", "P9", "P12", "P13", "P15")
