@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from pipelines.clock import Clock
@@ -17,7 +17,7 @@ from pipelines.errors import FetchError, GoneError, RefusedError
 from pipelines.extract.client import HttpClient, Transport
 from pipelines.flows.locks import provider_lock
 from pipelines.jsontext import dump
-from pipelines.lake.history import LakeHistory, read_history
+from pipelines.lake.history import LakeHistory, read_history, read_refused_again
 from pipelines.lake.private import Private
 from pipelines.lake.redact import REDACTION_VERSION, Redactor
 from pipelines.lake.store import Lake, RawRow, Refused, Sync, Window, payload_sha256
@@ -87,7 +87,7 @@ async def pull(
     with provider_lock(settings.home, provider):
         history = read_history(lake, provider, started_at, settings.review, private.get)
         if _give_up(provider, lake, history, started_at, sync_id):
-            history = read_history(lake, provider, started_at, settings.review, private.get)
+            read_refused_again(history, lake, provider)
         keep = private.keep_body if settings.keeps_bodies else None
         async with HttpClient(provider, values, clock=clock, rng=rng, transport=transport, reread=renewed, keep=keep) as client:
             landing = _Landing(provider, lake, history, Redactor(private.mask_key(), own), sync_id, clock, report, client)
@@ -115,9 +115,10 @@ async def pull(
                 landing.flush()
         landing.drop_tokens(private)
         ended_at = clock.now()
-        if landing.wrote or report.error:  # else what was read at the start still says which entities are open
-            history = read_history(lake, provider, ended_at, settings.review, private.get)
-        report.open = history.open_count()
+        if landing.leaves_open or report.error:
+            report.open = read_history(lake, provider, ended_at, settings.review, private.get).open_count()
+        else:  # what was read at the start still says which entities are open, less those that are final now
+            report.open = replace(history, now=ended_at).open_count(landing.landed)
         lake.write_sync(
             Sync(
                 sync_id=sync_id,
@@ -160,14 +161,19 @@ class _Landing:
         self._covered: list[Covered] = []
         self._refused: list[Refused] = []
         self._shas: dict[tuple[str, str], str] = {}
-        self._states: dict[tuple[str, str], State] = {}
+        self._runs: dict[str, State] = {}
         self._dates: dict[tuple[str, str], date | None] = {}
         self._read: set[tuple[str, str]] = set()
         self._failed: set[tuple[str, str]] = set()
         self._problems = 0
         self._first_problem = ""
-        self.wrote = False
-        """Something else than coverage."""
+        self.leaves_open = False
+        """Something was written that is to be fetched again, or about what could not be fetched."""
+
+    @property
+    def landed(self) -> Collection[tuple[str, str]]:
+        """Endpoint and id of every entity of which a new version was taken."""
+        return self._shas.keys()
 
     def take(self, event: Event) -> None:
         """One event of the crawl."""
@@ -194,7 +200,7 @@ class _Landing:
     def flush(self) -> None:
         """Write down what was missed, land what is held, then say what is covered by it: in this order, so that a crash in between
         leaves nothing that looks finished and is not. Endpoints land in reverse: parts before the whole that would call them done."""
-        self.wrote |= bool(self._refused or self._rows)
+        self.leaves_open |= bool(self._refused) or any(row.state != "final" for rows in self._rows.values() for row in rows)
         if self._refused:
             self.lake.refuse(self.provider.name, self._refused, self.sync_id)
             self._refused = []
@@ -223,9 +229,9 @@ class _Landing:
 
     def drop_tokens(self, private: Private) -> None:
         """Forget the read tokens of runs that are closed now."""
-        for (endpoint, entity_id), state in self._states.items():
-            if endpoint == self.provider.tracked_endpoint and state == "final":
-                private.drop(entity_id)
+        for run_id, state in self._runs.items():
+            if state == "final":
+                private.drop(run_id)
 
     def _payload(self, event: Payload) -> None:
         self._read.add((event.endpoint, ""))
@@ -235,7 +241,8 @@ class _Landing:
         sha = payload_sha256(text)
         place = (event.endpoint, event.entity_id)
         state = endpoint.state(document)
-        self._states[place] = state
+        if event.endpoint == self.provider.tracked_endpoint:
+            self._runs[event.entity_id] = state
         if sha == (self._shas.get(place) or self.history.last_sha(*place)):
             self.report.unchanged += 1
             return

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.clock import Clock
 from pipelines.errors import LakeError, SettingsError, WarehouseError
-from pipelines.lake.history import Coverage, LakeHistory, read_history
+from pipelines.lake.history import Coverage, read_history
 from pipelines.lake.store import Lake
 from pipelines.providers.spec import Provider
 from pipelines.settings import Settings
@@ -94,7 +94,8 @@ def _provider_status(settings: Settings, lake: Lake, provider: Provider, now: da
         status.coverage_from_at = min(each.from_at for each in coverage)
         status.coverage_to_at = max(each.to_at for each in coverage)
         status.holes = list(_holes(coverage))
-    status.last_landed_at = _last_landed(history, provider)
+    landed = (history.last_landed_at(endpoint.name) for endpoint in provider.endpoints)
+    status.last_landed_at = max(filter(None, landed), default=None)
     if status.last_landed_at is not None:
         status.lag_s = round((now - status.last_landed_at).total_seconds(), 1)
     return status
@@ -124,13 +125,3 @@ def _holes(coverage: list[Coverage]) -> Iterator[Hole]:
             yield Hole(each.endpoint, each.scope, from_at, to_at)
         if timedelta(0) < newest[each.endpoint] - each.to_at < BEHIND_FOR:
             yield Hole(each.endpoint, each.scope, each.to_at, newest[each.endpoint])
-
-
-def _last_landed(history: LakeHistory, provider: Provider) -> datetime | None:
-    landed = [
-        known.last_landed_at
-        for endpoint in provider.endpoints
-        for known in history.landed(endpoint.name).values()
-        if known.last_landed_at is not None
-    ]
-    return max(landed, default=None)

@@ -7,32 +7,22 @@ rule, the row is a failed try and the entity stays due. `listed` makes the failu
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
-from pipelines import jsontext
-from pipelines.errors import LakeError
-from pipelines.lake import compact, files
-from pipelines.lake.store import RAW, Lake, RawFile
-from pipelines.providers.spec import Known, Provider, State
+from pipelines.lake import files
+from pipelines.lake.landed import RawFiles, read_landed
+from pipelines.lake.store import Lake
+from pipelines.providers.spec import Known, Provider
 
 EVERY_SYNC_FOR = timedelta(hours=24)
 GIVE_UP_AFTER = timedelta(days=7)
 CROWDED_FOR = timedelta(seconds=1)
 _PLAUSIBLE_FROM = datetime(2010, 1, 1, tzinfo=UTC)
-_SMALL = pa.schema(
-    [RAW.field(name) for name in ("entity_id", "parent_id", "window_date", "fetched_at", "payload_sha256", "state", "event_at")]
-)
-_PAYLOADS = pa.schema([RAW.field(name) for name in ("entity_id", "payload", "payload_sha256")])
-
 Span = tuple[datetime, datetime]
 _Key = tuple[str, str]  # endpoint, entity id
 
@@ -49,15 +39,6 @@ class Coverage:
     from_at: datetime
     to_at: datetime
     holes: tuple[Span, ...]
-
-
-@dataclass
-class _Landed:
-    """What raw files say of the entities of one endpoint, by entity id."""
-
-    known: dict[str, Known] = field(default_factory=dict)
-    shas: dict[str, str] = field(default_factory=dict)
-    dates: dict[str, date | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -78,15 +59,17 @@ class LakeHistory:
     now: datetime
     review: timedelta
     tokens: Callable[[str], str | None]
-    damaged: list[str] = field(default_factory=list)
-    """Raw files that are unreadable or foreign; they count as missing, so what they covered is fetched again."""
-    _landed: dict[str, _Landed] = field(default_factory=dict)
-    _versions: dict[str, int] = field(default_factory=dict)
+    _raw: RawFiles = field(default_factory=RawFiles)
     _spans: dict[_Key, list[Span]] = field(default_factory=dict)
     _tracked: dict[_Key, datetime] = field(default_factory=dict)
     _failures: dict[_Key, _Failure] = field(default_factory=dict)
     _crowded: dict[_Key, list[Span]] = field(default_factory=dict)
     _is_first_today: bool = True
+
+    @property
+    def damaged(self) -> list[str]:
+        """Raw files that are unreadable or foreign; they count as missing, so what they covered is fetched again."""
+        return self._raw.damaged
 
     # --- coverage ------------------------------------------------------------------------------------------
 
@@ -111,15 +94,32 @@ class LakeHistory:
 
     def landed(self, endpoint: str) -> Mapping[str, Known]:
         """Entities of the endpoint with a landed version, by entity id."""
-        return self._of(endpoint).known
+        return self._raw.landed.get(endpoint) or {}
+
+    def landed_parents(self, endpoint: str) -> Sequence[str]:
+        """The parents of the landed entities, each once."""
+        landed = self._raw.landed.get(endpoint)
+        return landed.parents() if landed else ()
+
+    def landed_since(self, endpoint: str, instant: datetime, without: Sequence[str] = ()) -> Sequence[Known]:
+        """Landed entities whose event is not older than the instant, except those that are final in an endpoint of `without`."""
+        landed = self._raw.landed.get(endpoint)
+        return landed.since(instant, [self._raw.landed[name] for name in without if name in self._raw.landed]) if landed else ()
+
+    def last_landed_at(self, endpoint: str) -> datetime | None:
+        """When a version of any of its entities landed last."""
+        landed = self._raw.landed.get(endpoint)
+        return landed.last_at() if landed else None
 
     def last_sha(self, endpoint: str, entity_id: str) -> str | None:
         """`payload_sha256` of the entity's last landed version: what equals it is not landed again."""
-        return self._of(endpoint).shas.get(entity_id)
+        landed = self._raw.landed.get(endpoint)
+        return landed.sha(entity_id) if landed else None
 
     def window_date(self, endpoint: str, entity_id: str) -> date | None:
         """The date fixed at the entity's first landing; None for `date=unknown` and for what never landed."""
-        return self._of(endpoint).dates.get(entity_id)
+        landed = self._raw.landed.get(endpoint)
+        return landed.date(entity_id) if landed else None
 
     def due(self, endpoint: str) -> Sequence[Known]:
         """Entities to fetch again now, oldest first."""
@@ -143,8 +143,8 @@ class LakeHistory:
         """Entities still open after 7 days: the caller writes a `stale_running` row into `refused` for each."""
         return [
             known
-            for endpoint in sorted(self._landed)
-            for known in self._of(endpoint).known.values()
+            for endpoint in sorted(self._raw.landed)
+            for known in self._raw.landed[endpoint].open
             if known.state == "open" and not self._is_closed(known) and self._age(known) >= GIVE_UP_AFTER
         ]
 
@@ -154,20 +154,18 @@ class LakeHistory:
 
     def counts(self) -> Mapping[str, int]:
         """Landed payload versions by endpoint."""
-        return dict(self._versions)
+        return {endpoint: landed.versions for endpoint, landed in self._raw.landed.items()}
 
-    def open_count(self) -> int:
-        """Entities that will be fetched again, now or later."""
-        endpoints = {*self._landed, *(endpoint for endpoint, _ in (*self._tracked, *self._failures))}
-        return sum(1 for endpoint in endpoints for _ in self._open(endpoint))
+    def open_count(self, but: Collection[tuple[str, str]] = ()) -> int:
+        """Entities that will be fetched again, now or later; `but` (endpoint, entity id) are final since this was read."""
+        endpoints = {*self._raw.landed, *(endpoint for endpoint, _ in (*self._tracked, *self._failures))}
+        return sum((endpoint, known.entity_id) not in but for endpoint in endpoints for known in self._open(endpoint))
 
     # --- rules ---------------------------------------------------------------------------------------------
 
-    def _of(self, endpoint: str) -> _Landed:
-        return self._landed.get(endpoint) or _Landed()
-
     def _open(self, endpoint: str) -> Iterator[Known]:
-        for known in self._of(endpoint).known.values():
+        landed = self._raw.landed.get(endpoint)
+        for known in landed.open if landed else ():
             limit = {"open": GIVE_UP_AFTER, "review": self.review}.get(known.state)
             if limit is not None and self._age(known) < limit and not self._is_closed(known):
                 yield known
@@ -187,7 +185,7 @@ class LakeHistory:
         for key in sorted({*self._tracked, *self._failures}):
             endpoint, entity_id = key
             failure = self._failures.get(key)
-            if not entity_id or entity_id in self._of(endpoint).known or (failure and failure.is_closed):
+            if not entity_id or entity_id in self.landed(endpoint) or (failure and failure.is_closed):
                 continue
             if key not in self._tracked and self._is_covered_since(key, failure):
                 continue
@@ -238,10 +236,10 @@ def read_history(
     (below `raw/`) to treat as missing, because a reader found them damaged.
     """
     history = LakeHistory(now, review, tokens)
-    present = _read_raw(history, lake, provider, frozenset(ignore))
+    history._raw = read_landed(lake, provider, ignore)
     _read_tracked(history, lake, provider)
     _read_refused(history, lake, provider)
-    _read_windows(history, lake, provider, present)
+    _read_windows(history, lake, provider, history._raw.present)
     today = now.astimezone(UTC).date()
     history._is_first_today = all(
         started_at.astimezone(UTC).date() != today or started_at >= now
@@ -260,105 +258,31 @@ def read_coverage(lake: Lake, provider: Provider, now: datetime) -> list[Coverag
     return history.coverage()
 
 
+def read_refused_again(history: LakeHistory, lake: Lake, provider: Provider) -> None:
+    """Bring what was refused up to date; raw files and coverage stay as they were read."""
+    history._failures.clear()
+    history._crowded.clear()
+    _read_refused(history, lake, provider)
+
+
 def _read_windows(history: LakeHistory, lake: Lake, provider: Provider, present: set[str]) -> None:
-    """Fill what is covered: a window counts when every file that it names is there."""
+    """Merge the windows of each scope, but those whose files are not all there."""
+    names = pl.Series(list(present), dtype=pl.String)
+    scope, from_at, to_at = pl.col("scope"), pl.col("from_at"), pl.col("to_at")
     for endpoint in provider.endpoints:
-        spans: dict[str, list[Span]] = {}
-        for row in lake.windows(provider.name, endpoint.name).to_pylist():
-            if all(name in present for name in row["files"] or ()):
-                spans.setdefault(row["scope"], []).append((row["from_at"], row["to_at"]))
-        for scope, each in spans.items():
-            history._spans[endpoint.name, scope] = _merged(each)
-
-
-def _read_raw(history: LakeHistory, lake: Lake, provider: Provider, ignore: frozenset[str]) -> set[str]:
-    """Fill what has landed. Returns the names of the files that are there, with and without their folder."""
-    every, frames, history.damaged = compact.settled(lambda: _small(lake, provider, ignore))
-    rules = {endpoint.name: endpoint.state for endpoint in provider.endpoints}
-    for name, parts in frames.items():
-        versions = pl.concat(parts)
-        history._versions[name] = versions.height
-        history._landed[name] = _landed(name, _entities(versions), every, rules.get(name))
-    missing = {*ignore, *history.damaged}
-    return {name for file in every if file.name not in missing for name in (file.name, file.piece.name)}
-
-
-def _small(lake: Lake, provider: Provider, ignore: frozenset[str]) -> tuple[list[RawFile], dict[str, list[pl.DataFrame]], list[str]]:
-    """Every raw file; by endpoint the small columns of what they hold, with the file's place in that list; names that are damaged."""
-    every = lake.raw_files(provider.name)
-    held: dict[Path, list[int]] = {}
-    for index, file in enumerate(every):
-        if file.name not in ignore:
-            held.setdefault(file.path, []).append(index)
-    frames: dict[str, list[pl.DataFrame]] = {}
-    damaged = []
-    for path, places in held.items():
-        try:
-            table = files.read_table(path, _SMALL) if files.is_ours(path) else None
-        except LakeError:
-            path.stat()  # damaged; or merged meanwhile, then it raises
-            table = None
-        if table is None:
-            damaged += [every[index].name for index in places]
-            continue
-        parts = [every[index].piece.of(table) for index in places]
-        counted = [(index, part.num_rows) for index, part in zip(places, parts, strict=True) if part.num_rows]
-        origin = pl.DataFrame(counted, schema={"file": pl.Int64, "rows": pl.Int64}, orient="row").select(pl.col("file").repeat_by("rows"))
-        frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(parts))).with_columns(origin["file"].explode())
-        frames.setdefault(every[places[0]].endpoint, []).append(frame)
-    return every, frames, sorted(damaged)
-
-
-def _entities(versions: pl.DataFrame) -> pl.DataFrame:
-    """One row per entity: what its first and its last version say."""
-    return (
-        versions.sort("fetched_at", "file", maintain_order=True)
-        .group_by("entity_id", maintain_order=True)
-        .agg(
-            pl.col("parent_id").drop_nulls().last(),
-            pl.col("window_date").first(),
-            pl.col("fetched_at").first().alias("first_at"),
-            pl.col("fetched_at").last().alias("last_at"),
-            pl.col("payload_sha256").last(),
-            pl.when((pl.col("state") == "final").any()).then(pl.lit("final")).otherwise(pl.col("state").last()).alias("state"),
-            pl.col("event_at").drop_nulls().first(),
-            pl.col("file").last(),
+        windows = pl.DataFrame(pl.from_arrow(lake.windows(provider.name, endpoint.name))).with_row_index("row")
+        needed = windows.filter(pl.col("files").list.len() > 0).select("row", pl.col("files")).explode("files")
+        lost = needed.filter(~pl.col("files").is_in(names.implode()).fill_null(value=False))
+        spans = (
+            windows.join(lost, on="row", how="anti")
+            .filter(to_at >= from_at)
+            .sort("scope", "from_at")
+            .with_columns(starts=(from_at > to_at.cum_max().shift(1).over("scope")).fill_null(value=True))
+            .group_by(scope, pl.col("starts").cum_sum(), maintain_order=True)
+            .agg(from_at.first(), to_at.max())
         )
-    )  # fmt: skip
-
-
-def _landed(endpoint: str, entities: pl.DataFrame, every: list[RawFile], rule: Callable[[Any], State] | None) -> _Landed:
-    ids = entities["entity_id"].to_list()
-    derived: dict[str, State] = {}
-    stateless: dict[Path, dict[str, str]] = {}
-    for index, entity_id, sha256 in entities.filter(pl.col("state").is_null()).select("file", "entity_id", "payload_sha256").iter_rows():
-        stateless.setdefault(every[index].path, {})[entity_id] = sha256
-    for path, wanted in stateless.items():
-        if rule is not None:  # a file of others has no `state`: ask the endpoint's own rule, for last versions only
-            payloads: list[dict[str, Any]] = []
-            with contextlib.suppress(LakeError):  # damaged in its payloads: the loader says so
-                payloads = files.read_table(path, _PAYLOADS).to_pylist()
-            for row in payloads:
-                if wanted.get(row["entity_id"]) == row["payload_sha256"]:
-                    derived[row["entity_id"]] = _state(rule, row["payload"])
-    columns = (entities[name].to_list() for name in ("entity_id", "parent_id", "state", "event_at", "first_at", "last_at"))
-    return _Landed(
-        known={
-            entity_id: Known(
-                endpoint, entity_id, parent_id, state or derived.get(entity_id, "final"), event_at, first_at, last_at, last_at
-            )
-            for entity_id, parent_id, state, event_at, first_at, last_at in zip(*columns, strict=True)
-        },
-        shas=dict(zip(ids, entities["payload_sha256"].to_list(), strict=True)),
-        dates=dict(zip(ids, entities["window_date"].to_list(), strict=True)),
-    )  # fmt: skip
-
-
-def _state(rule: Callable[[Any], State], payload: str) -> State:
-    try:
-        return rule(jsontext.parse(payload.encode())[0])
-    except (jsontext.JsonError, LookupError, TypeError, AttributeError, ValueError):
-        return "final"
+        for name, first, last in spans.select(scope, from_at, to_at).iter_rows():
+            history._spans.setdefault((endpoint.name, name), []).append((first, last))
 
 
 def _read_tracked(history: LakeHistory, lake: Lake, provider: Provider) -> None:
@@ -369,7 +293,8 @@ def _read_tracked(history: LakeHistory, lake: Lake, provider: Provider) -> None:
 
 def _read_refused(history: LakeHistory, lake: Lake, provider: Provider) -> None:
     """Keep what came after the entity's last landing: a good version makes earlier failures good."""
-    for row in sorted(lake.refused(provider.name).to_pylist(), key=lambda row: row["seen_at"]):
+    table = lake.refused(provider.name).select(["endpoint", "entity_id", "parent_id", "rule", "event_at", "seen_at"])
+    for row in sorted(table.to_pylist(), key=lambda row: row["seen_at"]):
         key = (row["endpoint"], row["entity_id"])
         known = history.landed(key[0]).get(key[1])
         seen_at = row["seen_at"]

@@ -171,7 +171,13 @@ class History(Protocol):
         """Uncovered spans between the first and the last covered instant."""
 
     def landed(self, endpoint: str) -> Mapping[str, Known]:
-        """Entities of the endpoint with a landed version, by entity id."""
+        """Entities of the endpoint with a landed version, by entity id. Cheap to look one up in; not to walk through."""
+
+    def landed_parents(self, endpoint: str) -> Sequence[str]:
+        """The parents of the landed entities, each once."""
+
+    def landed_since(self, endpoint: str, instant: datetime, without: Sequence[str] = ()) -> Sequence[Known]:
+        """Landed entities whose event is not older than the instant, except those that are final in an endpoint of `without`."""
 
     def due(self, endpoint: str) -> Sequence[Known]:
         """Entities to fetch again now: open (24 h each sync, then daily, closed after 7 days), in review, tracked and

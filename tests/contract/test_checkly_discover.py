@@ -120,6 +120,12 @@ class Lake:
     def landed(self, endpoint: str) -> Mapping[str, Known]:
         return self.known.get(endpoint, {})
 
+    def landed_parents(self, endpoint: str) -> Sequence[str]:
+        return ()
+
+    def landed_since(self, endpoint: str, instant: datetime, without: Sequence[str] = ()) -> Sequence[Known]:
+        return ()
+
     def due(self, endpoint: str) -> Sequence[Known]:
         return self.to_fetch.get(endpoint, [])
 

@@ -110,6 +110,14 @@ class FakeHistory:
     def landed(self, endpoint: str) -> Mapping[str, Known]:
         return self.known.get(endpoint, {})
 
+    def landed_parents(self, endpoint: str) -> Sequence[str]:
+        return list(dict.fromkeys(each.parent_id for each in self.landed(endpoint).values() if each.parent_id is not None))
+
+    def landed_since(self, endpoint: str, instant: datetime, without: Sequence[str] = ()) -> Sequence[Known]:
+        final = {each.entity_id for name in without for each in self.landed(name).values() if each.state == "final"}
+        since = [each for each in self.landed(endpoint).values() if each.event_at is not None and each.event_at >= instant]
+        return [each for each in since if each.entity_id not in final]
+
     def due(self, endpoint: str) -> Sequence[Known]:
         return self.to_fetch.get(endpoint, [])
 

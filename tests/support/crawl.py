@@ -35,6 +35,12 @@ class Due:
     def landed(self, endpoint: str) -> Mapping[str, Known]:
         return {}
 
+    def landed_parents(self, endpoint: str) -> Sequence[str]:
+        return ()
+
+    def landed_since(self, endpoint: str, instant: datetime, without: Sequence[str] = ()) -> Sequence[Known]:
+        return ()
+
     def due(self, endpoint: str) -> Sequence[Known]:
         assert endpoint == self.endpoint
         return [Known(endpoint, run_id, None, "open", None, None, None) for run_id in self.tokens]

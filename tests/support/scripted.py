@@ -180,6 +180,16 @@ class Memory:
         """What was yielded."""
         return self.known.get(endpoint, {})
 
+    def landed_parents(self, endpoint: str) -> Sequence[str]:
+        """Of what was yielded."""
+        return list(dict.fromkeys(each.parent_id for each in self.landed(endpoint).values() if each.parent_id is not None))
+
+    def landed_since(self, endpoint: str, instant: datetime, without: Sequence[str] = ()) -> Sequence[Known]:
+        """What was yielded."""
+        final = {each.entity_id for name in without for each in self.landed(name).values() if each.state == "final"}
+        since = [each for each in self.landed(endpoint).values() if each.event_at is not None and each.event_at >= instant]
+        return [each for each in since if each.entity_id not in final]
+
     def due(self, endpoint: str) -> Sequence[Known]:
         """Nothing: all is final."""
         return ()

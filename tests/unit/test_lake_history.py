@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.lake import files
+from pipelines.lake import files, landed
 from pipelines.lake.history import LakeHistory, read_history
 from pipelines.lake.store import RAW, Lake, RawRow, Refused, Sync, TrackedRun, Window, payload_sha256
 from pipelines.providers.spec import Auth, Crawl, Endpoint, Event, Known, Provider, State
@@ -243,6 +245,90 @@ def test_file_without_our_own_columns_is_read(lake: Lake) -> None:
     row = {**{field.name: "x" for field in schema if field.type == pa.string()}, "entity_id": "1", "fetched_at": NOW}
     files.write_rows(lake.root / "raw" / "toy" / "runs" / "date=unknown", "s", [row], schema)
     assert history(lake).landed("runs")["1"].state == "final"
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+def foreign(lake: Lake, entity_id: str, sha: str) -> None:
+    row = {"provider": "toy", "endpoint": "runs", "entity_id": entity_id, "fetched_at": NOW, "payload": "{}", "payload_sha256": sha}
+    files.write_rows(lake.root / "raw" / "toy" / "runs" / "date=unknown", "s", [row], RAW)
+
+
+def test_columns_say_what_reading_version_by_version_says(lake: Lake, monkeypatch: pytest.MonkeyPatch, record_property: Any) -> None:
+    """Random versions, some of one instant, against a dict; read in one go and file by file, and with hashes that say next to nothing."""
+    rng = random.Random(5)
+    told: list[tuple[datetime, str, RawRow]] = []
+    for number in range(25):
+        rows = [
+            RawRow(f"e{rng.randrange(60)}", rng.choice(["p", "q", None]), None, NOW - rng.randrange(40) * HOUR, 200, "", f"{number}.{each}",
+                   "", 1, state=rng.choice(["open", "review", "final", "final"]), event_at=rng.choice([None, NOW - rng.randrange(9) * DAY]))
+            for each in range(rng.randrange(1, 12))
+        ]  # fmt: skip
+        (name,) = lake.land("toy", "runs", rows, f"s{number:02}")
+        told += [(row.fetched_at, name, row) for row in rows]
+    told.sort(key=lambda version: version[:2])
+    expected: dict[str, Known] = {}
+    shas = {}
+    for fetched_at, _, row in told:
+        before = expected.get(row.entity_id, Known("runs", row.entity_id, None, "open", None, fetched_at, None))
+        state = "final" if "final" in (row.state, before.state) else row.state
+        assert state is not None
+        expected[row.entity_id] = Known(
+            "runs", row.entity_id, row.parent_id or before.parent_id, state, before.event_at or row.event_at, before.first_landed_at,
+            fetched_at, fetched_at,
+        )  # fmt: skip
+        shas[row.entity_id] = row.payload_sha256
+    others = [f"x{number}" for number in range(60)]
+    for rows_at_once, hashed in ((50_000, hash), (1, hash), (50_000, lambda text: len(text))):
+        monkeypatch.setattr(landed, "_ROWS_AT_ONCE", rows_at_once)
+        monkeypatch.setattr(landed, "hash", hashed, raising=False)
+        known = history(lake)
+        found = known.landed("runs")
+        assert list(found.items()) == list(expected.items())
+        assert [found.get(each) for each in [*expected, *others]] == [expected.get(each) for each in [*expected, *others]]
+        assert [each in found for each in [*expected, *others]] == [True] * len(expected) + [False] * 60
+        assert [known.last_sha("runs", each) for each in [*expected, *others]] == [shas.get(each) for each in [*expected, *others]]
+        assert [each.entity_id for each in known.landed_since("runs", NOW - 4 * DAY)] == [
+            each.entity_id for each in expected.values() if each.event_at is not None and each.event_at >= NOW - 4 * DAY
+        ]
+        assert known.landed_parents("runs") == list(dict.fromkeys(each.parent_id for each in expected.values() if each.parent_id))
+        assert known.last_landed_at("runs") == max(fetched_at for fetched_at, _, _ in told)
+        assert {each.entity_id for each in known.due("runs")} == {
+            each.entity_id
+            for each in expected.values()
+            if NOW - min(filter(None, (each.event_at, each.first_landed_at)))
+            < {"open": 7 * DAY, "review": REVIEW, "final": 0 * DAY}[each.state]
+        }
+    record_property("cases", 3 * len(told))
+
+
+def test_what_is_final_elsewhere_can_be_left_out(lake: Lake) -> None:
+    for entity_id in ("1", "2", "3"):
+        land(lake, entity_id, "final", NOW - HOUR, endpoint="rows", event_at=NOW - 2 * HOUR, payload=entity_id)
+    land(lake, "1", "final", NOW - HOUR, payload="1")
+    land(lake, "2", "open", NOW - HOUR, payload="2")
+    known = history(lake)
+    assert sorted(ids(list(known.landed_since("rows", NOW - 2 * HOUR, ["runs", "nothing"])))) == ["2", "3"]
+    assert known.landed_since("rows", NOW - HOUR, ["runs"]) == []
+    assert (known.landed_since("nothing", NOW), known.landed_parents("nothing"), known.last_landed_at("nothing")) == ((), (), None)
+
+
+def test_what_is_final_since_it_was_read_is_not_open(lake: Lake) -> None:
+    land(lake, "1", "open", NOW - HOUR)
+    lake.track("toy", [TrackedRun("2", "runs", NOW - HOUR)], "s1")
+    known = history(lake)
+    assert [known.open_count(but) for but in ((), {("rows", "1")}, {("runs", "1")}, {("runs", "1"), ("runs", "2")})] == [2, 2, 1, 0]
+
+
+def test_hashes_that_others_wrote_are_kept_as_they_are(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not lower case hex stays the text it is, also beside our own."""
+    written = {"1": "x", "2": "AB" * 32, "3": "", "4": "ab" * 31, "5": payload_sha256("5")}
+    for entity_id, sha in written.items():
+        foreign(lake, entity_id, sha)
+    for rows_at_once in (1, 50_000):
+        monkeypatch.setattr(landed, "_ROWS_AT_ONCE", rows_at_once)
+        assert {each: history(lake).last_sha("runs", each) for each in written} == written
 
 
 # --- due --------------------------------------------------------------------------------------------------------------

@@ -123,11 +123,11 @@ def _wanted(crawl: Crawl, listed: Mapping[str, Candidate], kinds: Mapping[str, K
 
 
 def _earlier(crawl: Crawl, owner: Kind, kinds: Mapping[str, Kind]) -> dict[str, Candidate]:
+    """Rows within `CATCH_UP` that no full result has landed of for good."""
     found: dict[str, Candidate] = {}
-    for known in crawl.history.landed(owner.rows).values():
-        is_recent = known.event_at is not None and known.event_at >= crawl.now - CATCH_UP
+    for known in crawl.history.landed_since(owner.rows, crawl.now - CATCH_UP, [each.details for each in (*KINDS.values(), V2)]):
         kind = _of_owner(owner, known.parent_id, kinds)
-        if is_recent and known.state == "final" and known.parent_id is not None and kind is not None:
+        if known.state == "final" and known.parent_id is not None and kind is not None:
             found[known.entity_id] = Candidate(kind, known.parent_id, known.entity_id, known.event_at)
     return found
 

@@ -126,9 +126,9 @@ def _known_scopes(crawl: Crawl, scopes: dict[str, _Scope]) -> None:
     if v2_mode(crawl.settings) == "all":
         return
     for kind in KINDS.values():
-        for known in crawl.history.landed(kind.rows).values():
-            if known.parent_id is not None and known.parent_id not in scopes:
-                scopes[known.parent_id] = _Scope(kind, known.parent_id)
+        for public_id in crawl.history.landed_parents(kind.rows):
+            if public_id not in scopes:
+                scopes[public_id] = _Scope(kind, public_id)
 
 
 # --------------------------------------------------------------------------------------------------------------- rows
