@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef  # the public DagsterInstance.get() takes no overrides (1.13.27)
 
 from assets.definitions import defs
+from assets.event_log import instance_ref
 from assets.partitions import day_range_tags
 from assets.raw import raw_key
 from assets.resources import NOTEBOOK, SYNC_TAG
@@ -111,10 +111,9 @@ def _run(
 ) -> Outcome:
     started = time.monotonic()
     gc.freeze()  # what the imports left, a million objects, is not looked through again and again
-    gc.set_threshold(50_000, 20, 20)  # payloads are many small objects and no cycles
     with (
         _storage(instance_home),
-        dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(instance_home), overrides=OVERRIDES)) as instance,
+        dg.DagsterInstance.from_ref(instance_ref(instance_home, OVERRIDES)) as instance,
         _signals() as caught,
     ):
         result = defs.resolve_job_def(job).execute_in_process(
