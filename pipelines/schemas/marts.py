@@ -319,3 +319,6 @@ MARTS: dict[str, Table] = {
 
 VIEWS = frozenset({"slo", "certificate_expiry", "freshness"})
 """Marts that depend on the current time: views over stored instants. The others are tables, equal after every rebuild."""
+
+BY_DAY = frozenset({"executions", "daily_reliability", "timing_breakdown"})
+"""Marts whose rows come from the results of their own `utc_date` and nothing else of other days."""

@@ -1,6 +1,7 @@
 """DDL, comments and the dictionary, rendered from `pipelines.schemas`; nothing is inferred from data.
 
-Schema `stage` is the loader's own: list rows waiting for their detail, both sides of a merge, and sightings of definitions.
+Schema `stage` is the loader's own: list rows waiting for their detail, both sides of a merge, sightings of
+definitions, and what the marts were built from.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import polars as pl
 from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Table
 from pipelines.schemas.dictionary import Sources, source_of
 
-FORMAT = "5"
+FORMAT = "6"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
 KEYED = frozenset({"core.runs", "core.results", "core.tests", *(f"meta.{name}" for name in META if name != "versions")})
@@ -43,6 +44,8 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
         "CREATE TABLE IF NOT EXISTS stage.drift (provider VARCHAR, endpoint VARCHAR, entity_id VARCHAR,"
         " json_pointer VARCHAR, kind VARCHAR, seen_at TIMESTAMPTZ)"
     )
+    connection.execute("CREATE TABLE IF NOT EXISTS stage.changed_days (utc_date DATE)")
+    connection.execute("CREATE TABLE IF NOT EXISTS stage.marts (fingerprint VARCHAR)")
     connection.execute("CREATE TABLE IF NOT EXISTS stage.format (format VARCHAR)")
     if not connection.execute("SELECT 1 FROM stage.format").fetchone():
         connection.execute("INSERT INTO stage.format VALUES (?)", [FORMAT])

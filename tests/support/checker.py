@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 
 from pipelines.lake import files
 from pipelines.schemas import CORE
+from pipelines.schemas.marts import MARTS, VIEWS
 from pipelines.warehouse.connect import open_published
+from pipelines.warehouse.marts import select_of
 
 _DURATIONS = [
     (name, column) for name, table in CORE.items() for column, declared in table.columns.items() if declared.metadata["unit"] == "ms"
@@ -41,6 +43,7 @@ def violations(lake: Path, warehouse: Path, secrets: Iterable[str] = ()) -> list
             found += _monotone(connection, lake)
             found += _keys(connection)
             found += _plausible(connection)
+            found += _marts(connection)
         finally:
             connection.close()
     texts = [secret.encode() for secret in secrets]
@@ -146,4 +149,14 @@ def _plausible(connection: duckdb.DuckDBPyConnection) -> list[str]:
         for table, column in _INSTANTS
         if connection.execute(f"SELECT 1 FROM core.{table} WHERE year({column}) NOT BETWEEN 2010 AND 2100 LIMIT 1").fetchone()
     ]
+    return found
+
+
+def _marts(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every mart holds what its SELECT gives, however many refreshes built it."""
+    found = []
+    for name in MARTS.keys() - VIEWS:
+        mart, select = f"FROM marts.{name}", f"FROM ({select_of(name)})"
+        if connection.execute(f"({mart} EXCEPT ALL {select}) UNION ALL ({select} EXCEPT ALL {mart}) LIMIT 1").fetchone():
+            found.append(f"marts.{name} is not what its SELECT gives")
     return found

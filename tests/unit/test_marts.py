@@ -1,11 +1,11 @@
 """Marts against rows made by hand: every expected number here was worked out on paper."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from pipelines.errors import WarehouseError
-from pipelines.schemas.marts import MARTS, VIEWS
+from pipelines.schemas.marts import BY_DAY, MARTS, VIEWS
 from pipelines.warehouse import marts as room
 from tests.support.warehouse import NOON, Warehouse
 
@@ -93,6 +93,29 @@ def test_building_again_replaces_and_counts(warehouse: Warehouse) -> None:
     assert rows["executions"] == 2
     assert rows["slo"] == 3
     assert warehouse.build() == rows
+
+
+def test_only_days_with_changed_results_are_built_anew(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    for result_id, started_at in (("old", NOON - DAY), ("new", NOON), ("undated", None)):
+        warehouse.result("passed", started_at, result_id=result_id)
+    warehouse.build()
+    built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_DAY}
+    mark = "UPDATE marts.executions SET url = 'built before'"
+    warehouse.connection.execute(mark)
+    warehouse.connection.execute("UPDATE core.results SET status = 'changed'")
+    days: list[tuple[list[date | None], set[str]]] = [([], set()), ([NOON.date()], {"new"}), ([None], {"undated"})]
+    for changed, anew in days:
+        for day in changed:
+            warehouse.connection.execute("INSERT INTO stage.changed_days VALUES (?), (?)", [day, day])
+        room.build_marts(warehouse.connection)
+        found = {row["result_id"] for row in warehouse.rows("FROM marts.executions WHERE url IS NULL AND status = 'changed'")}
+        assert found == anew
+        warehouse.connection.execute(mark)
+    honest = room.select_of
+    monkeypatch.setattr(room, "select_of", lambda name: honest(name) + " -- of another version")
+    room.build_marts(warehouse.connection)
+    warehouse.connection.execute("UPDATE marts.executions SET status = NULL")
+    assert {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_DAY} == built
 
 
 # ------------------------------------------------------------------------------------------------------- executions
