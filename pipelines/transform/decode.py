@@ -7,11 +7,15 @@ A payload that is no JSON object does not fail the others: it comes back as a re
 from __future__ import annotations
 
 import json
+from functools import cache
+from typing import TYPE_CHECKING
 
-import duckdb
 import polars as pl
 
 from pipelines.schemas.leaves import Tree, structure
+
+if TYPE_CHECKING:  # a sync's first request does not wait for it
+    import duckdb
 
 
 def decode(payloads: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyConnection) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -37,3 +41,34 @@ def decode(payloads: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyCon
         pl.when(pl.col("payload_type").is_null()).then(pl.lit("not_json")).otherwise(pl.lit("not_an_object")).alias("rule"),
     )
     return decoded, rejected
+
+
+MEMBERS = pl.List(pl.Struct({"name": pl.String, "value": pl.String}))
+
+_SPLIT = """
+SELECT list_filter(
+    CASE json_type(text)
+        WHEN 'OBJECT' THEN list_transform(
+            map_entries(from_json(text, '"MAP(VARCHAR, JSON)"')), lambda e: {'name': e.key, 'value': e.value::VARCHAR})
+        WHEN 'ARRAY' THEN list_transform(from_json(text, '["JSON"]'), lambda e: {'name': NULL::VARCHAR, 'value': e::VARCHAR})
+        WHEN 'NULL' THEN []
+        ELSE [{'name': NULL::VARCHAR, 'value': text}]
+    END, lambda e: e.value IS NOT NULL) AS members
+FROM texts"""
+
+
+def split(texts: pl.Series) -> pl.Series:
+    """The members of decoded JSON texts, as `pipelines.transform.expressions.members` describes them."""
+    if texts.null_count() == len(texts):
+        return pl.Series([None], dtype=MEMBERS).new_from_index(0, len(texts))
+    with _engine().cursor() as cursor:  # expressions are evaluated in several threads
+        cursor.register("texts", texts.rename("text").to_frame().to_arrow())
+        members = pl.Series(cursor.execute(_SPLIT).to_arrow_table()["members"], dtype=MEMBERS)
+    return pl.select(pl.when(texts.is_not_null()).then(members)).to_series()
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(":memory:")

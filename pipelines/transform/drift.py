@@ -1,29 +1,35 @@
 """What payloads hold that is not documented: unknown fields, changed types, unknown enum values, instants that cannot be read.
 
-Never keeps a value, only pointers; nothing is masked here (names that are secrets were masked before landing). Exact, and fast where
-nothing drifts:
+Never keeps a value, only pointers; nothing is masked here (names that are secrets were masked before landing). Exact, and no value
+is walked in Python:
 1. Distinct shapes (DuckDB's `json_structure`) are compared with the declared tree.
-2. Where a shape does not tell (it says "JSON" for `{}` and for a list of mixed kinds), the distinct texts at that place are walked.
-3. Words and instants are looked at in the decoded columns; in a OneOf, which is decoded as JSON text, its distinct texts are walked.
+2. Where a list's shape does not tell (it says "JSON" for `{}` and for mixed kinds), its elements are texts that have shapes of their own.
+3. Words and instants are looked at in the decoded columns; the texts of every OneOf, which is decoded as JSON text, are decoded together,
+   each distinct one once.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import polars as pl
 
-from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree
+from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree, structure
 from pipelines.transform.expressions import plain
+
+if TYPE_CHECKING:  # a sync's first request does not wait for it
+    import duckdb
 
 COLUMNS = {"entity_id": pl.String, "json_pointer": pl.String, "kind": pl.String}
 
 Path = tuple[str | None, ...]
 """Field names from the root; None is every element of a list. A tree has no field named `*`: pointers could not tell it from a list."""
+
+_Place = tuple[pl.Series, pl.Series, Tree, Path]
+"""Owners and values, what is documented of those and where they stand."""
 
 _ACCEPTED = {
     "VARCHAR": frozenset({"VARCHAR", "BIGINT", "UBIGINT", "HUGEINT"}),
@@ -33,12 +39,8 @@ _ACCEPTED = {
 }
 """JSON types (as json_structure names them) that a declared type reads without loss."""
 
-_DTYPES = {"VARCHAR": pl.String(), "DOUBLE": pl.Float64(), "BOOLEAN": pl.Boolean(), "JSON": pl.String()}
-
 _MASK = r"^\*\*\*[0-9a-f]{12}$"
 """A masked text: what stood there was seen by the redactor, and whether it was a documented word cannot be known."""
-
-_OBJECT, _LIST, _NULL, _UNSURE = "OBJECT", "LIST", "NULL", "JSON"
 
 
 def find_drift(payloads: pl.DataFrame, decoded: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
@@ -47,19 +49,10 @@ def find_drift(payloads: pl.DataFrame, decoded: pl.DataFrame, tree: Tree, *, con
     `payloads` has entity_id and payload, `decoded` entity_id and doc. List places are `*` in pointers. A null where a value is
     documented is no drift; maps with free names (`Free`, `Headers`) are not looked into; an undocumented field is not either.
     """
-    rows: list[tuple[str, str, str]] = []
-    unsure: dict[Path, tuple[Tree, list[str]]] = {}
-    for shape, ids in _shapes(payloads, connection):
-        walk = _Walk(_name_of_shape)
-        walk.visit(json.loads(shape), tree, ())
-        rows += [(id_, pointer, kind) for pointer, kind in walk.drift for id_ in ids]
-        for path, subtree in walk.unsure.items():
-            unsure.setdefault(path, (subtree, []))[1].extend(ids)
-    parts = [pl.DataFrame(rows, schema=COLUMNS, orient="row")]
-    for path, (subtree, ids) in unsure.items():
-        parts.append(_look_into(_texts_at(payloads, ids, path, connection), subtree, path))
-    if "doc" in decoded.columns and decoded.height:
-        parts += _read(decoded.select("entity_id", value=pl.col("doc")), tree, ())
+    parts = [pl.DataFrame(schema=COLUMNS), *_undocumented(payloads.select("entity_id", value="payload"), tree, (), connection)]
+    readable = _readable(tree)
+    if readable is not None and "doc" in decoded.columns:
+        parts.append(_unread([(decoded["entity_id"], decoded["doc"], readable, ())], connection))
     return pl.concat(parts).unique(maintain_order=True)
 
 
@@ -68,200 +61,219 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-# --- from DuckDB -------------------------------------------------------------------------------------------------
-
-
-def _shapes(payloads: pl.DataFrame, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, list[str]]]:
-    connection.register("payloads_to_check", payloads.select("entity_id", "payload"))
-    try:
-        found = connection.execute(
-            "SELECT TRY(json_structure(payload))::VARCHAR AS shape, list(entity_id) FROM payloads_to_check GROUP BY 1"
-        ).fetchall()
-    finally:
-        connection.unregister("payloads_to_check")
-    return [(shape, ids) for shape, ids in found if shape is not None]  # what is no JSON is a reject
-
-
-def _texts_at(payloads: pl.DataFrame, ids: list[str], path: Path, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Columns entity_id and value: the JSON texts at a declared place of these payloads."""
-    there = payloads.select("entity_id", "payload").filter(pl.col("entity_id").is_in(pl.Series(ids, dtype=pl.String).implode()))
-    names = ("[*]" if name is None else '."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in path)
-    extract = "json_extract(payload, ?)"
-    connection.register("payloads_to_look_into", there)
-    try:
-        table = connection.execute(
-            f"SELECT entity_id, {f'unnest({extract})' if None in path else extract}::VARCHAR AS value FROM payloads_to_look_into",
-            ["$" + "".join(names)],
-        ).to_arrow_table()
-    finally:
-        connection.unregister("payloads_to_look_into")
-    return pl.DataFrame(table)
-
-
 # --- types and names ---------------------------------------------------------------------------------------------
 
 
+def _undocumented(texts: pl.DataFrame, tree: Tree, path: Path, connection: duckdb.DuckDBPyConnection) -> Iterator[pl.DataFrame]:
+    """Drift in JSON texts (columns entity_id, value) that stand at one place: fields and types, by their distinct shapes."""
+    texts = texts.with_row_index("row")
+    found = _asked(
+        connection,
+        "SELECT TRY(json_structure(value))::VARCHAR AS shape, list(row)::UINTEGER[] AS row FROM texts_to_look_at GROUP BY 1",
+        texts,
+    ).drop_nulls("shape")  # what is no JSON is a reject
+    drift: list[tuple[int, str, str]] = []
+    unsure: dict[Path, tuple[Tree, list[int]]] = {}
+    for number, shape in enumerate(found["shape"]):
+        walk = _Walk()
+        walk.visit(json.loads(shape), tree, path)
+        drift += [(number, pointer, kind) for pointer, kind in walk.drift]
+        for place, subtree in walk.unsure.items():
+            unsure.setdefault(place, (subtree, []))[1].append(number)
+    for number, pointer, kind in drift:
+        yield _rows(texts["entity_id"].gather(found["row"][number]), pointer, kind)
+    for place, (subtree, numbers) in unsure.items():
+        there = texts[found["row"].gather(numbers).explode(), ["entity_id", "value"]]
+        yield from _undocumented(_texts_at(there, place[len(path) :], connection), subtree, place, connection)
+
+
+def _texts_at(texts: pl.DataFrame, path: Path, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Columns entity_id and value: the JSON texts at a declared place below these, a list's place among its names."""
+    names = ("[*]" if name is None else '."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in path)
+    return _asked(
+        connection,
+        "SELECT entity_id, unnest(json_extract(value, ?))::VARCHAR AS value FROM texts_to_look_at",
+        texts,
+        ["$" + "".join(names)],
+    )
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, sql: str, texts: pl.DataFrame, values: Sequence[str] = ()) -> pl.DataFrame:
+    """What a statement says of `texts_to_look_at`."""
+    connection.register("texts_to_look_at", texts.to_arrow(compat_level=pl.CompatLevel.newest()))
+    try:
+        return pl.DataFrame(connection.execute(sql, values).to_arrow_table())
+    finally:
+        connection.unregister("texts_to_look_at")
+
+
 class _Walk:
-    """One document, or the shape of one, beside its declared tree.
+    """One shape beside its declared tree. `drift`: pointers and kinds. `unsure`: places where the shape does not tell."""
 
-    `drift`: pointers and kinds. `unsure`: places where a shape does not tell. `to_read`: values for a leaf's `read`, by leaf and pointer.
-    """
-
-    def __init__(self, name_of: Callable[[Any], str]) -> None:
-        self._name_of = name_of
-        self._is_shape = name_of is _name_of_shape
+    def __init__(self) -> None:
         self.drift: set[tuple[str, str]] = set()
         self.unsure: dict[Path, Tree] = {}
-        self.to_read: list[tuple[Leaf, str, Any]] = []
 
-    def visit(self, node: Any, tree: Tree, path: Path) -> None:
-        name = self._name_of(node)
-        if name == _NULL or isinstance(tree, Free):
+    def visit(self, shape: Any, tree: Tree, path: Path, *, is_one: bool = True) -> None:
+        """`is_one`: the shape is of one value, and not of all elements of a list."""
+        if shape == "NULL" or isinstance(tree, Free):
             return
-        if name == _UNSURE:
-            if not _takes_anything(tree):
-                self.unsure[path] = tree
-        elif isinstance(tree, OneOf):
+        if shape == "JSON":
+            if not is_one:
+                if not _takes_anything(tree):
+                    self.unsure[path] = tree
+                return
+            shape = {}
+        if isinstance(tree, OneOf):
             branch: Tree | None = tree.scalar
-            if name == _OBJECT:
+            if isinstance(shape, dict):
                 branch = tree.object
-            elif name == _LIST:
+            elif isinstance(shape, list):
                 branch = None if tree.list is None else [tree.list]
             if branch is None:
                 self.drift.add((_pointer(path), "type_change"))
             else:
-                self.visit(node, branch, path)
-        elif isinstance(tree, dict) and name == _OBJECT:
-            for field, child in node.items():
-                if field in tree:
-                    self.visit(child, tree[field], (*path, field))
-                else:
+                self.visit(shape, branch, path, is_one=is_one)
+        elif isinstance(tree, dict) and isinstance(shape, dict):
+            for field, child in shape.items():
+                below = tree.get(field)
+                if below is None:
                     self.drift.add((_pointer((*path, field)), "unknown_field"))
-        elif isinstance(tree, list) and name == _LIST:
-            below = (*path, None)
-            for item in node:
-                self.visit(item, tree[0], below)
-        elif isinstance(tree, Leaf):
-            self._leaf(node, name, tree, path)
-        elif not (isinstance(tree, Headers) and name in (_OBJECT, _LIST)):
+                elif not (child == "NULL" or (isinstance(below, Leaf) and isinstance(child, str) and child in _ACCEPTED[below.type])):
+                    self.visit(child, below, (*path, field), is_one=is_one)
+        elif isinstance(tree, list) and isinstance(shape, list):
+            self.visit(shape[0], tree[0], (*path, None), is_one=False)
+        elif isinstance(tree, Leaf) and isinstance(shape, str):
+            if shape not in _ACCEPTED[tree.type]:
+                self.drift.add((_pointer(path), "type_change"))
+        elif not (isinstance(tree, Headers) and isinstance(shape, dict | list)):
             self.drift.add((_pointer(path), "type_change"))
-
-    def _leaf(self, node: Any, name: str, leaf: Leaf, path: Path) -> None:
-        is_accepted = name in _ACCEPTED[leaf.type]
-        if not is_accepted:
-            self.drift.add((_pointer(path), "type_change"))
-        if self._is_shape:
-            return
-        if leaf.values is not None:
-            word = _text(node)
-            if word not in leaf.values and not re.match(_MASK, word):
-                self.drift.add((_pointer(path), "unknown_value"))
-        if leaf.read is not None and is_accepted:
-            self.to_read.append((leaf, _pointer(path), node if leaf.type in ("DOUBLE", "BOOLEAN") else _text(node)))
-
-
-def _name_of_shape(shape: Any) -> str:
-    if isinstance(shape, str):
-        return shape
-    return _OBJECT if isinstance(shape, dict) else _LIST
-
-
-def _name_of_value(value: Any) -> str:
-    if isinstance(value, str):
-        return "VARCHAR"
-    if isinstance(value, dict):
-        return _OBJECT
-    if isinstance(value, list):
-        return _LIST
-    if value is None:
-        return _NULL
-    if isinstance(value, bool):
-        return "BOOLEAN"
-    return "BIGINT" if isinstance(value, int) else "DOUBLE"
-
-
-def _number(literal: str) -> int | float:
-    """A whole number as DuckDB names it: what does not fit its integers is a DOUBLE."""
-    value = int(literal)
-    return value if -(1 << 63) <= value < 1 << 64 else float(literal)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _pointer(path: Path) -> str:
     return "".join("/*" if name is None else f"/{escape(name)}" for name in path)
 
 
-def _takes_anything(tree: Tree | None) -> bool:
+def _takes_anything(tree: Tree) -> bool:
     if isinstance(tree, OneOf):
         is_any_scalar = tree.scalar is not None and tree.scalar.type == "JSON" and tree.scalar.values is None
         return is_any_scalar and isinstance(tree.object, Free) and isinstance(tree.list, Free)
     return isinstance(tree, Free)
 
 
-def _look_into(texts: pl.DataFrame, tree: Tree, path: Path) -> pl.DataFrame:
-    """Drift in JSON texts (columns entity_id, value) that stand at one place; each distinct text is walked once."""
-    rows: list[tuple[str, str, str]] = []
-    to_read: dict[tuple[Leaf, str], list[tuple[str, Any]]] = {}
-    for text in texts["value"].drop_nulls().unique().to_list():
-        walk = _Walk(_name_of_value)
-        walk.visit(json.loads(text, parse_int=_number), tree, path)
-        rows += [(text, pointer, kind) for pointer, kind in walk.drift]
-        for leaf, pointer, value in walk.to_read:
-            to_read.setdefault((leaf, pointer), []).append((text, value))
-    found = pl.DataFrame(rows, schema={"text": pl.String, "json_pointer": pl.String, "kind": pl.String}, orient="row")
-    parts = [texts.join(found, left_on="value", right_on="text").select(list(COLUMNS))]
-    for (leaf, pointer), values in to_read.items():
-        frame = pl.DataFrame(values, schema={"text": pl.String, "read": _DTYPES[leaf.type]}, orient="row", strict=False)
-        owners = texts.join(frame, left_on="value", right_on="text").select("entity_id", value=pl.col("read"))
-        parts += _unread(owners, leaf, pointer)
-    return pl.concat(parts).unique(maintain_order=True)
-
-
 # --- words and instants ------------------------------------------------------------------------------------------
 
 
-def _read(values: pl.DataFrame, tree: Tree, path: Path) -> Iterator[pl.DataFrame]:
-    """Drift in decoded values (columns entity_id, value) that only the values themselves show."""
-    if not _is_read(tree):
+def _unread(places: Iterable[_Place], connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Drift in decoded values that only the values themselves show. Owners are entity ids."""
+    texts: list[_Place] = []
+    parts = [pl.DataFrame(schema=COLUMNS), *(part for place in places for part in _odd(place, texts))]
+    if not texts:
+        return pl.concat(parts)
+    owned = pl.concat(
+        pl.DataFrame([owners.alias("entity_id"), values.alias("value")]).with_columns(place=pl.lit(str(number)))
+        for number, (owners, values, _, _) in enumerate(texts)
+    ).drop_nulls("value")
+    distinct = owned.select("place", "value").unique().with_row_index("row").with_columns(pl.col("row").cast(pl.String))
+    trees: dict[str, Tree] = {str(number): _only(tree) for number, (_, _, tree, _) in enumerate(texts)}
+    decoded = _asked(
+        connection,
+        # Each text as the only field of an object, named after its place: one statement decodes texts of many trees.
+        """SELECT row, json_transform('{"' || place || '":' || value || '}', ?) AS value FROM texts_to_look_at""",
+        distinct,
+        [json.dumps(structure(trees))],
+    )
+    fields = decoded["value"].struct.unnest()
+    below = [(decoded["row"], fields[place], tree, texts[int(place)][3]) for place, tree in trees.items()]
+    odd = _unread(below, connection).rename({"entity_id": "row"})
+    parts.append(odd.join(distinct, on="row").join(owned, on=["place", "value"]).select(list(COLUMNS)))
+    return pl.concat(parts)
+
+
+def _odd(place: _Place, texts: list[_Place]) -> Iterator[pl.DataFrame]:
+    """What cannot be read of the values at a place and in the lists below it; `texts` gets what is JSON text still."""
+    owners, column, whole, root = place
+    leaves: list[tuple[pl.Series, Leaf, str]] = []
+    for values, tree, path in _columns(column, whole, root):
+        if isinstance(tree, Leaf):
+            leaves.append((values, tree, _pointer(path)))
+        elif isinstance(tree, list):
+            there = pl.DataFrame([owners.alias("owner"), values.alias("value")]).lazy().filter(pl.col("value").list.len() > 0)
+            items = there.explode("value").drop_nulls("value").collect()
+            yield from _odd((items["owner"], items["value"], tree[0], (*path, None)), texts)
+        elif isinstance(tree, OneOf):
+            texts += ((owners, *each, path) for each in _alternatives(values, tree))
+    if leaves:
+        yield from _odd_leaves(owners, leaves)
+
+
+def _columns(values: pl.Series, tree: Tree, path: Path) -> Iterator[tuple[pl.Series, Tree, Path]]:
+    """What structs hold: leaves, lists and texts, each with its tree and place; where all is null, nothing."""
+    if values.null_count() == len(values):
         return
-    values = values.filter(pl.col("value").is_not_null())
     if isinstance(tree, dict):
-        fields = values["value"].struct.unnest()  # not struct.field(name), which takes names for patterns
+        fields = values.struct.unnest()  # not struct.field(name), which takes names for patterns
         for name, child in tree.items():
-            if _is_read(child):
-                yield from _read(values.select("entity_id", value=fields.get_column(name)), child, (*path, name))
-    elif isinstance(tree, list):
-        yield from _read(values.filter(pl.col("value").list.len() > 0).explode("value"), tree[0], (*path, None))
-    elif isinstance(tree, OneOf):
-        yield _look_into(values, tree, path)
-    elif isinstance(tree, Leaf):
-        if tree.type == "JSON":
-            values = values.with_columns(plain(pl.col("value")))
-        if tree.values is not None:
-            is_known = pl.col("value").is_in(sorted(tree.values)) | pl.col("value").str.contains(_MASK)
-            yield _rows(values.filter(~is_known), _pointer(path), "unknown_value")
-        if tree.read is not None:
-            yield from _unread(values, tree, _pointer(path))
+            yield from _columns(fields.get_column(name), child, (*path, name))
+    else:
+        yield values, tree, path
 
 
-def _unread(values: pl.DataFrame, leaf: Leaf, pointer: str) -> Iterator[pl.DataFrame]:
-    if leaf.read is not None:
-        yield _rows(values.filter(pl.col("value").is_not_null() & leaf.read(pl.col("value")).is_null()), pointer, "type_change")
+def _alternatives(texts: pl.Series, tree: OneOf) -> Iterator[tuple[pl.Series, Tree]]:
+    """The texts of a OneOf that are an alternative with something to read, and that alternative."""
+    frame, first = texts.alias("text").to_frame(), pl.col("text").str.slice(0, 1)
+    for branch, is_it in (
+        (tree.object, first == "{"),
+        (None if tree.list is None else [tree.list], first == "["),
+        (tree.scalar, ~first.is_in(["{", "["])),
+    ):
+        if branch is not None:
+            yield frame.select(pl.when(is_it).then("text")).to_series(), branch
 
 
-def _rows(values: pl.DataFrame, pointer: str, kind: str) -> pl.DataFrame:
-    return values.select("entity_id", json_pointer=pl.lit(pointer), kind=pl.lit(kind)).unique(maintain_order=True)
+def _odd_leaves(owners: pl.Series, leaves: list[tuple[pl.Series, Leaf, str]]) -> Iterator[pl.DataFrame]:
+    """Values at one place that are no documented word, or that a leaf's `read` makes NULL."""
+    checks: list[tuple[pl.Expr, str, str]] = []
+    for number, (_, leaf, pointer) in enumerate(leaves):
+        value = plain(pl.col(str(number))) if leaf.type == "JSON" else pl.col(str(number))
+        if leaf.values is not None:
+            checks.append((~value.is_in(sorted(leaf.values)) & ~value.str.contains(_MASK), pointer, "unknown_value"))
+        if leaf.read is not None:
+            checks.append((value.is_not_null() & leaf.read(value).is_null(), pointer, "type_change"))
+    frame = pl.DataFrame([values.alias(str(number)) for number, (values, _, _) in enumerate(leaves)])
+    is_there = frame.select(is_odd.any().alias(str(number)) for number, (is_odd, _, _) in enumerate(checks)).row(0)
+    for is_odd, pointer, kind in compress(checks, is_there):
+        yield _rows(owners.filter(frame.select(is_odd.fill_null(value=False)).to_series()), pointer, kind)
 
 
-def _is_read(tree: Tree | None) -> bool:
-    """Whether a tree holds a leaf whose values must be looked at."""
+def _rows(owners: pl.Series, pointer: str, kind: str) -> pl.DataFrame:
+    return pl.DataFrame([owners.alias("entity_id")]).with_columns(json_pointer=pl.lit(pointer), kind=pl.lit(kind))
+
+
+def _readable(tree: Tree | None) -> Tree | None:
+    """What of a tree has values that must be looked at."""
     if isinstance(tree, dict):
-        return any(_is_read(child) for child in tree.values())
+        return {name: kept for name, child in tree.items() if (kept := _readable(child)) is not None} or None
     if isinstance(tree, list):
-        return _is_read(tree[0])
+        element = _readable(tree[0])
+        return None if element is None else [element]
     if isinstance(tree, OneOf):
-        return _is_read(tree.scalar) or _is_read(tree.object) or _is_read(tree.list)
-    return isinstance(tree, Leaf) and (tree.values is not None or tree.read is not None)
+        scalar, object_, below = _readable(tree.scalar), _readable(tree.object), _readable(tree.list)
+        if scalar is None and object_ is None and below is None:
+            return None
+        return OneOf(scalar if isinstance(scalar, Leaf) else None, object_ if isinstance(object_, dict) else None, below)
+    return tree if isinstance(tree, Leaf) and (tree.values is not None or tree.read is not None) else None
+
+
+def _only(tree: Tree) -> Tree:
+    """A readable tree in which a OneOf is its object or its list where that is all of it: one decoding does."""
+    if isinstance(tree, dict):
+        return {name: _only(child) for name, child in tree.items()}
+    if isinstance(tree, list):
+        return [_only(tree[0])]
+    if isinstance(tree, OneOf) and tree.scalar is None:
+        if tree.list is None and tree.object is not None:
+            return _only(tree.object)
+        if tree.object is None and tree.list is not None:
+            return [_only(tree.list)]
+    return tree

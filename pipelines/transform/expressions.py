@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
-from pipelines import jsontext
 from pipelines.schemas.leaves import Leaf, Tree
+from pipelines.transform.decode import MEMBERS, split
 
 _SEPARATOR = b"\x1f"
 _EXACT = 2.0**53
@@ -174,6 +174,16 @@ def snake_case(name: str) -> str:
     return "".join(out)
 
 
+def renamed(names: pl.Expr, rename: Callable[[str], str]) -> pl.Expr:
+    """Names in other words: `rename` is asked once for each distinct name."""
+
+    def rename_all(given: pl.Series) -> pl.Series:
+        known = given.drop_nulls().unique()
+        return given.replace_strict(known, pl.Series([rename(name) for name in known.to_list()], dtype=pl.String), return_dtype=pl.String)
+
+    return names.map_batches(rename_all, return_dtype=pl.String)
+
+
 def phase_rows(
     frame: pl.DataFrame,
     struct: str,
@@ -206,22 +216,7 @@ def members(json_text: pl.Expr) -> pl.Expr:
     An object gives its members by name; a list its elements, any other value itself, with `name` NULL. JSON nulls are
     left out.
     """
-    return json_text.map_batches(_members, return_dtype=_MEMBERS)
-
-
-_MEMBERS = pl.List(pl.Struct({"name": pl.String, "value": pl.String}))
-
-
-def _members(texts: pl.Series) -> pl.Series:
-    def split(text: str | None) -> list[dict[str, str | None]] | None:
-        if text is None:
-            return None
-        value = jsontext.parse(text.encode())[0]
-        items = value if isinstance(value, list) else [value]
-        pairs: Iterable[tuple[str | None, object]] = value.items() if isinstance(value, dict) else ((None, item) for item in items)
-        return [{"name": name, "value": jsontext.dump(item)} for name, item in pairs if item is not None]
-
-    return pl.Series([split(text) for text in texts.to_list()], dtype=_MEMBERS)
+    return json_text.map_batches(split, return_dtype=MEMBERS)
 
 
 def as_json(value: pl.Expr, tree: Tree) -> pl.Expr:

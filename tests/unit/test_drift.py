@@ -189,6 +189,15 @@ def test_drift_names_every_payload_that_holds_it_once() -> None:
     assert sorted(found) == [(entity_id, *drift) for entity_id in ("0", "2") for drift in kinds]
 
 
+def test_one_text_at_several_places_is_seen_at_each_of_them() -> None:
+    either = enum("on", "off")
+    tree: Tree = {"a": OneOf(scalar=either, list=either), "b": [OneOf(scalar=either, object={"at": INSTANT})]}
+    payloads = ('{"a":"out","b":["out",{"at":"noon"},"out"]}', '{"a":["on","out"],"b":["on"]}', '{"b":["out",null]}', '{"a":null,"b":[]}')
+    word, instant = "unknown_value", "type_change"
+    expected = [("0", "/a", word), ("0", "/b/*", word), ("0", "/b/*/at", instant), ("1", "/a/*", word), ("2", "/b/*", word)]
+    assert sorted(drift_by_payload(payloads, tree)) == expected
+
+
 def test_payloads_that_are_no_json_are_left_to_the_rejects() -> None:
     assert drift_by_payload(('{"id":', '{"x":1}', ""), TREE) == [("1", "/x", "unknown_field")]
 

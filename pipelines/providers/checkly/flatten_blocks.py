@@ -25,6 +25,7 @@ from pipelines.transform.expressions import (
     members,
     non_negative,
     plain,
+    renamed,
     said,
     snake_case,
 )
@@ -154,7 +155,7 @@ def _phases(opened: pl.DataFrame, place: str, measure: str) -> pl.DataFrame:
             *KEYS,
             WHOLE.alias("step_index"),
             pl.lit(f"/{place}/total").alias("json_pointer"),
-            name.map_elements(_phase, return_dtype=pl.String).alias("phase"),
+            renamed(name, _phase).alias("phase"),
             non_negative(pl.col("item").struct.field("value").cast(pl.Float64, strict=False)).alias(measure),
             name.alias("phase_raw"),
         )
@@ -232,19 +233,17 @@ def logs(opened: pl.DataFrame) -> pl.DataFrame:
             .explode("line")
             .filter(pl.col("line").is_not_null())
         )
-    is_object = pl.col("line").str.starts_with("{")
-    time = inner(pl.col("line"), "$.time")
-    lines = numbered(parts, "log_index")
+    lines = numbered(parts, "log_index").with_columns(pl.when(pl.col("line").str.starts_with("{")).then("line").alias("object"))
+    lines = lines.select(
+        *KEYS, "log_index", "phase", "line", *(inner(pl.col("object"), f"$.{name}").alias(name) for name in ("time", "level", "msg"))
+    )
     return lines.select(
         *KEYS,
         "log_index",
         "phase",
-        pl.coalesce(from_epoch_ms(time.cast(pl.Float64, strict=False)), from_iso(time)).alias("logged_at"),
-        pl.when(is_object).then(inner(pl.col("line"), "$.level")).alias("level"),
-        pl.when(is_object)
-        .then(pl.coalesce(inner(pl.col("line"), "$.msg"), plain(pl.col("line"))))
-        .otherwise(plain(pl.col("line")))
-        .alias("message"),
+        pl.coalesce(from_epoch_ms(pl.col("time").cast(pl.Float64, strict=False)), from_iso(pl.col("time"))).alias("logged_at"),
+        "level",
+        pl.coalesce("msg", plain(pl.when(pl.col("msg").is_null()).then("line"))).alias("message"),
     )
 
 
@@ -306,7 +305,7 @@ def page_vitals(opened: pl.DataFrame) -> pl.DataFrame:
             .select(
                 *KEYS,
                 "page_index",
-                metric.field("name").map_elements(snake_case, return_dtype=pl.String).alias("metric"),
+                renamed(metric.field("name"), snake_case).alias("metric"),
                 "page_url",
                 number.cast(pl.Float64, strict=False).alias("value"),
                 pl.when(is_object).then(inner(value, "$.score")).str.to_lowercase().alias("score"),
