@@ -26,7 +26,7 @@ from pipelines.transform.drift import find_drift
 from pipelines.transform.validate import REJECT_COLUMNS, conform, split
 from pipelines.warehouse.connect import Connection, memory, transaction
 from pipelines.warehouse.derive import derive
-from pipelines.warehouse.load import LedgerRow, Loader, Source, bound_memory, loaded_files, write_ledger
+from pipelines.warehouse.load import LedgerRow, Loader, Source, bound_memory, loaded_files, within_memory, write_ledger
 
 BATCH_BYTES = 8 * 1024 * 1024
 """About how much JSON one transaction takes: memory grows with it (two batches are in hand), and below it fixed costs count."""
@@ -75,23 +75,24 @@ def load_new(
             with transaction(connection):
                 while batch.rounds:
                     batch.rounds.pop(0).load(loader, report)  # what is written is let go: the next batch grows meanwhile
-                ledger += batch.ledger
-                if known and ledger:
-                    _finish(loader, ledger)
-            if not known and number % DERIVED_AT_ONCE == 0:
-                bound_memory(connection, is_bound=False)
-                with transaction(connection):
+                if known and batch.ledger:
                     derive(connection)
-                loader.forget()
-                bound_memory(connection)
+                    loader.forget()
+                    write_ledger(connection, batch.ledger)
+            if not known:
+                ledger += batch.ledger
+                if number % DERIVED_AT_ONCE == 0:
+                    _derive_apart(loader)
+                    bound_memory(connection)
             report.files += len(batch.ledger)
             done += batch.files
             progress(done, len(files))
     bound_memory(connection, is_bound=False)
     if ledger:
         # Into an empty warehouse: the ledger is written last. Without one, `is_unfinished` tells what a crash left.
+        _derive_apart(loader)
         with transaction(connection):
-            _finish(loader, ledger)
+            write_ledger(connection, ledger)
     return report
 
 
@@ -188,12 +189,15 @@ def _prepared(
     return _Batch(len(batch), rounds, ledger)
 
 
-def _finish(loader: Loader, ledger: list[LedgerRow]) -> None:
-    """Derive what was touched and write the ledger; empties it."""
-    derive(loader.connection)
+def _derive_apart(loader: Loader) -> None:
+    """Derive what was touched, in a transaction of its own."""
+
+    def step() -> None:
+        with transaction(loader.connection):
+            derive(loader.connection)
+
+    within_memory(loader.connection, step)
     loader.forget()
-    write_ledger(loader.connection, ledger)
-    ledger.clear()
 
 
 def _once_each(payloads: pl.DataFrame) -> list[pl.DataFrame]:
@@ -246,7 +250,7 @@ def flatten(endpoint: Endpoint, decoded: pl.DataFrame) -> tuple[dict[str, pl.Dat
     for name, frame in (endpoint.flatten(decoded) if decoded.height else {}).items():
         if name == "drift":
             good[name] = frame
-        elif name in FLATTENED:
+        else:  # a table that nobody has declared is a KeyError: its rows would be lost without a word
             table = FLATTENED[name]
             good[name], bad = split(conform(frame, table, _EXTRA.get(name, ())), table)
             rejects.append(bad)

@@ -26,7 +26,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import ddl
 from pipelines.warehouse.books import write_books, write_gaps
 from pipelines.warehouse.connect import Connection, DuckError, is_damage, open_work
-from pipelines.warehouse.load import is_unfinished, loaded_files
+from pipelines.warehouse.load import is_unfinished, loaded_files, within_memory
 from pipelines.warehouse.marts import build_marts
 from pipelines.warehouse.publish import checkpoint, contents, publish, published_contents
 
@@ -83,7 +83,7 @@ def _refresh(settings: Settings, providers: Mapping[str, Provider], clock: Clock
         report = RefreshReport(load_new(connection, lake, providers, clock, progress))
         if rebuild or contents(connection) != published_contents(settings.warehouse):
             write_gaps(connection, _gaps(lake, providers, clock))
-            build_marts(connection)
+            within_memory(connection, lambda: build_marts(connection))
             ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
             report.rows = _row_counts(connection)
             checkpoint(connection, work)

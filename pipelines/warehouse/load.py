@@ -5,7 +5,7 @@ What needs several payloads (merging, tries, runs, test versions) is derived aft
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -240,10 +240,24 @@ def is_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def bound_memory(connection: duckdb.DuckDBPyConnection, *, is_bound: bool = True) -> None:
-    """While batches are written: above this DuckDB writes to disk, and its log is merged in few large steps.
-
-    Never while something is derived from many rows: that would fail where there is memory enough.
-    """
+    """While much is written: above this DuckDB writes to disk, and its log is merged in few large steps."""
     connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'" if is_bound else "RESET memory_limit")
+    if not is_bound:  # RESET changes what is said and not what holds (DuckDB 1.5.5)
+        row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+        connection.execute(f"SET memory_limit = '{row[0] if row else ''}'")
     connection.execute("SET checkpoint_threshold = '256MB'")
     connection.execute("SET preserve_insertion_order = false" if is_bound else "RESET preserve_insertion_order")
+
+
+def within_memory(connection: duckdb.DuckDBPyConnection, step: Callable[[], object]) -> None:
+    """Take a step, which can be taken twice, within the bound; where that is too little, with all the memory there is.
+
+    Not every aggregate can be put on disk.
+    """
+    bound_memory(connection)
+    try:
+        step()
+    except duckdb.OutOfMemoryException:
+        bound_memory(connection, is_bound=False)
+        step()
+    bound_memory(connection, is_bound=False)

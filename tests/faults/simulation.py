@@ -93,6 +93,7 @@ class Life:
         self.net = Internet(self.name, self.seed, self.clock)
         self.house = self._built("disturbed", self.clock)
         self.truth = self._built("undisturbed", self.clock)
+        self._failed: set[tuple[str, str]] = set()
         self._lines = 0
         self._is_told = False
 
@@ -153,6 +154,11 @@ class Life:
         histories = [self._history(house) for house in (self.house, self.truth)]
         if histories[0].open_count() != histories[1].open_count() and not self.net.lost:
             self.broken.append(f"{histories[0].open_count()} open, undisturbed {histories[1].open_count()}")
+        refused = Lake(self.house.settings.lake).refused(self.name)
+        told = set(zip(refused["sync_id"].to_pylist(), refused["entity_id"].to_pylist(), strict=True))
+        self.broken += [
+            f"{sync_id} had no good answer for {entity!r}, and `refused` does not say so" for sync_id, entity in self._failed - told
+        ]
         self.broken += [f"not covered: {each}" for each in histories[0].coverage() if each.holes]
         self.broken += [f"damaged: {name}" for name in histories[0].damaged]
 
@@ -173,13 +179,14 @@ class Life:
         return read_history(Lake(house.settings.lake), self.provider, self.clock.now(), house.settings.review, lambda run: None)
 
     def _delete(self) -> None:
-        """The provider deletes some of the results that have landed. One that has not ended, or of which a part is missing, is lost."""
+        """The provider deletes some of the results that have landed, none that it restates: who comes later would not see what it said
+        first. One that has not ended, or of which a part is missing, is lost."""
         history = self._history(self.house)
         landed: dict[str, list[Known]] = {}
         for endpoint in _RESULTS[self.name]:
             for known in history.landed(endpoint).values():
                 landed.setdefault(known.entity_id, []).append(known)
-        ids = set(self.rng.sample(sorted(landed), min(len(landed), 3)))
+        ids = set(self.rng.sample(known := sorted(landed.keys() - self.net.restated), min(len(known), 3)))
         due = [known for endpoint in _RESULTS[self.name] for known in history.due(endpoint)]
         waiting = {each for known in due for each in (known.entity_id, known.parent_id)}
         whole = {key for key in ids - waiting if all(part.state == "final" for part in landed[key]) and _has_all_parts(landed[key])}
@@ -193,7 +200,7 @@ class Life:
             assert report.errors == []
 
     def _pull_in(self, house: House, sync_id: str) -> PullReport:
-        self.net.left.clear()
+        self.net.begin()
         rng = Random(f"{self.seed} {sync_id}")
         return asyncio.run(pull(self.provider, house.settings, self.clock, sync_id=sync_id, transport=self.net, rng=rng))
 
@@ -201,6 +208,8 @@ class Life:
         self.syncs += 1
         report = self._pull_in(self.house, f"sync{self.syncs}")
         self.said.append(f"{self.clock.now():%d %H:%M:%S} {report}")
+        if not self.net.has_refused:  # then nothing more is asked for, nor said of what was under way
+            self._failed |= {(f"sync{self.syncs}", entity) for entity in self.net.failed()}
         if self.net.left and report.error is None:
             self.broken.append(f"sync {self.syncs} says no error: {sorted(self.net.left)[:3]} never got a good answer")
         if self.net.left and not self._is_told:

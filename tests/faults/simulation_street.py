@@ -50,11 +50,13 @@ class Street:
         self.name, self.rng = name, Random(f"street {seed}")
         self.house, self.truth = House(folder / "disturbed", None), House(folder / "undisturbed", None)
         self.kills: Counter[str] = Counter()
+        self.said: dict[str, object] = {}
 
     def move_in(self, life: Life) -> None:
         """Take what a life has left, unless its lakes differ by what was deleted."""
         if life.net.lost:
             return
+        self.said |= life.net.said
         for source, target in ((life.house, self.house), (life.truth, self.truth)):
             raw = Path(source.settings.lake) / "raw"
             for path in raw.rglob("*.parquet"):
@@ -70,11 +72,18 @@ class Street:
         return violations(Path(self.house.settings.lake), self.house.settings.warehouse)
 
     def differences(self) -> list[str]:
-        """What differs in core, marts and drift of both, by column; columns that say when something was fetched or seen are left out."""
+        """What differs in core, marts and drift of both, by column; columns that say when something was fetched or seen are left out. And
+        what contradicts the provider."""
         self.house.refresh()
         self.truth.refresh()
         found = _differences(self.house, self.truth)
-        return [f"{table}.{column}" for table, column in found if (table, self.name) != ("core.tests", "datadog")]
+        differences = [f"{table}.{column}" for table, column in found if (table, self.name) != ("core.tests", "datadog")]
+        return differences + self.contradictions(self.house) + self.contradictions(self.truth)
+
+    def contradictions(self, house: House) -> list[str]:
+        """Results of which the tables do not say what the provider has said last."""
+        told = dict(house.ask("SELECT result_id, outcome FROM core.results WHERE is_final OR NOT is_terminal"))
+        return [f"{key} is {told[key]}, the provider said {said}" for key, said in self.said.items() if told.get(key, said) != said]
 
 
 _WHEN = {"fetched_at", "valid_from_at", "valid_to_at", "test_valid_from_at", "first_seen_at", "last_seen_at"}

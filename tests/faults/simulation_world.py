@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from pipelines.sandbox.server import discover
 from pipelines.sandbox.world import World
-from tests.support.clock import VirtualClock
+from tests.support.clock import START, VirtualClock
 
 _OFTEN, _NEWBORN = frozenset(("4ag-487-f3u", "4a3-pgq-jbz")), "wnd-j6i-m34"
 """Datadog tests of the sandbox that run so often that a life of days would be slow, and one that has runs in flight."""
@@ -37,8 +37,10 @@ class Bytes(httpx.AsyncByteStream):
 class Internet(httpx.AsyncBaseTransport):
     """A provider's API over a world that stands at the server's instant, seen through faults. Faults end with `calm`.
 
-    Results are deleted (`delete`), and some end as failed before they end well, with a retry. `skew` is how far the servers' clock is
-    ahead. `left` names requests whose last answer in this sync was a fault.
+    Results are deleted (`delete`), some end as failed before they end well, with a retry, and definitions are edited. `skew` is how far the
+    servers' clock is ahead. `left` names requests whose last answer in this sync was a fault, `gone` entities that this sync was told are
+    not there, `has_refused` says that the key was refused in it. `said` is the word that was said last of each result, `restated` those of
+    which another was said before.
     """
 
     def __init__(self, name: str, seed: int, clock: VirtualClock) -> None:
@@ -48,7 +50,9 @@ class Internet(httpx.AsyncBaseTransport):
         self.world = World(seed, 1, clock.now() + self.skew)
         self.frozen_at: datetime | None = None
         self.faults: Counter[str] = Counter()
-        self.left: set[str] = set()
+        self.left, self.gone, self.has_refused = set[str](), set[str](), False
+        self.said: dict[str, object] = {}
+        self.restated = set[str]()
         self.rate = self.rng.choice((0.1, 0.3, 0.5))
         self.wrong_key = (0.0, 0.0)
         self.outages: dict[str, tuple[float, float]] = {}
@@ -67,6 +71,14 @@ class Internet(httpx.AsyncBaseTransport):
         """No more faults; the world stands still."""
         self._move()
         self.frozen_at = self.world.now
+
+    def begin(self) -> None:
+        """A sync begins: nothing of it has failed so far."""
+        self.left, self.gone, self.has_refused = set(), set(), False
+
+    def failed(self) -> set[str]:
+        """Entities (results, runs, tests; '' for a whole list) of which this sync got no good answer in the end."""
+        return self.gone | {_about(request.split("?")[0]) for request in self.left}
 
     def delete(self, ids: set[str], lost: set[str]) -> None:
         """The provider forgets these results. Those that are `lost` nobody has landed whole: nobody gets them any more; the others the
@@ -90,6 +102,7 @@ class Internet(httpx.AsyncBaseTransport):
         (self.left.discard if fault in (None, "slow") else self.left.add)(f"{request.url.path}?{request.url.query!r}")
         if fault is not None:
             self.faults[fault] += 1
+            self.has_refused |= fault == "wrong key"
             answer = await self._answer_oddly(fault, request)
         else:
             answer = await self._answer(request)
@@ -100,11 +113,14 @@ class Internet(httpx.AsyncBaseTransport):
         """What the sandbox says, of few tests and sessions, without what was deleted and with what was not yet so."""
         path, hidden = request.url.path, self.lost if self.is_undisturbed else self.deleted
         if not hidden.isdisjoint(path.split("/")):
+            self.gone.add(_about(path))
             return _response(404, b'{"errors": ["not found"]}', {})
         answer = await httpx.ASGITransport(self._app).handle_async_request(request)
         content = await answer.aread()
         if answer.status_code == 200:
-            content = json.dumps(self._as_of_now(path, _without(self._few(path, json.loads(content)), hidden))).encode()
+            document = self._as_of_now(path, _without(self._few(path, json.loads(content)), hidden))
+            self._remember(path, document)
+            content = json.dumps(document).encode()
         kept = {key: value for key, value in answer.headers.items() if key != "content-length"}
         return _response(answer.status_code, content, kept)
 
@@ -118,18 +134,38 @@ class Internet(httpx.AsyncBaseTransport):
         return document
 
     def _as_of_now(self, path: str, document: Any) -> Any:
-        """A third of the results of a list says for half an hour that they failed; a third of the runs that are polled goes on for as
-        long, in a retry that shows when it is over."""
-        since = self.world.now - timedelta(minutes=30)
+        """A third of the results of a list says for five hours that they failed (a lookback is six); a third of the runs that are polled
+        goes on for as long, in a retry that shows when it is over; all of that is over when the world stands. Definitions are edited every
+        three hours: a sync reads them changed, or as they were."""
+        since = self.frozen_at or self.world.now - timedelta(hours=5)
+        edited = (self.world.now - (self.world.now - START) % timedelta(hours=3)).isoformat()
+        if path == "/v1/checks":
+            return [{**each, "updated_at": edited} for each in document]
+        if path == "/api/v1/synthetics/tests":
+            return {**document, "tests": [{**each, "modified_at": edited} for each in document["tests"]]}
         if path.startswith("/v2/check-results/"):
-            late = [each["id"][0] in "01234" and datetime.fromisoformat(each["startedAt"]) > since for each in document["entries"]]
-            entries = [{**each, "hasFailures": True} if is_late else each for each, is_late in zip(document["entries"], late, strict=True)]
-            return {**document, "entries": entries}
+            late = {
+                each["id"] for each in document["entries"] if each["id"][0] in "01234" and datetime.fromisoformat(each["startedAt"]) > since
+            }
+            self.restated |= late
+            return {**document, "entries": [{**each, "hasFailures": True} if each["id"] in late else each for each in document["entries"]]}
         run = document.get("test_run") if path.startswith("/test_run/") else None
         if run and run["status"] != "running" and run["id"] % 3 == 0 and datetime.fromisoformat(run["updated_at"]) > since:
             first = {key: value for key, value in run.items() if key not in ("additional_attempts", "test_video_download_url")}
             return {**document, "test_run": {**first, "status": "running"}}
         return document
+
+    def _remember(self, path: str, document: Any) -> None:
+        """What is said of results, in the words of the warehouse: the truth that no code of the house has touched."""
+        if path.startswith("/v2/check-results/"):
+            failed = {each["id"]: each["hasErrors"] or each["hasFailures"] for each in document["entries"]}
+            self.said |= {key: "failed" if failed[key] else "passed" for key in failed}
+        elif path.startswith("/test_run/"):
+            status = document["test_run"]["status"]
+            self.said[str(document["test_run"]["id"])] = "cancelled" if status == "stopped" else status
+        elif path.startswith("/api/v1/synthetics/tests/") and "results" in document:
+            told = {str(each["result_id"]): each["result"].get("passed") for each in document["results"]}
+            self.said |= {key: "passed" if passed else "failed" for key, passed in told.items() if passed is not None}
 
     def _fault(self, path: str) -> str | None:
         now = self.clock.monotonic()
@@ -162,6 +198,12 @@ class Internet(httpx.AsyncBaseTransport):
             return httpx.Response(200, stream=Bytes(b'{"results": [', httpx.ReadError("reset")))
         status, headers, content = _ODD.get(fault, _plain(503))(rng, server_now)
         return _response(status, content, headers)
+
+
+def _about(path: str) -> str:
+    """The entity that a request is about; '' for a whole list."""
+    last = path.removesuffix("/results").rsplit("/", 1)[-1]
+    return "" if last in ("tests", "checks", "test-sessions") else last
 
 
 def _without(document: Any, hidden: set[str]) -> Any:

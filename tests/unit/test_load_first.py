@@ -31,11 +31,13 @@ def _land(house: House) -> None:
 
 
 @pytest.mark.fault("S1")
-@pytest.mark.parametrize("stopped_after", [1, 4])
-def test_first_load_that_stops_midway_is_loaded_from_the_start(
+@pytest.mark.parametrize("stopped_after", [1, 3, 4])
+def test_first_load_in_many_transactions_that_stops_midway_ends_as_one_in_a_single_transaction(
     stopped_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
+    """Two transactions are derived together: it stops before anything is derived, when half of it is, and when all is but the ledger."""
     monkeypatch.setattr(load, "BATCH_BYTES", 1)  # a transaction per file
+    monkeypatch.setattr(load, "DERIVED_AT_ONCE", 2)
     house, undisturbed = House(tmp_path / "stopped", None), House(tmp_path / "undisturbed", None)
     for each in (house, undisturbed):
         _land(each)
@@ -50,6 +52,7 @@ def test_first_load_that_stops_midway_is_loaded_from_the_start(
         assert is_unfinished(connection)
 
     assert house.refresh().load.files == 4
+    monkeypatch.undo()
     undisturbed.refresh()
     assert house.hashes(("core", "marts")) == undisturbed.hashes(("core", "marts"))
     assert house.ask("SELECT count(*), sum(payloads), sum(loaded), sum(superseded) FROM meta.loads") == [(4, 4, 3, 1)]

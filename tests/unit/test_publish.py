@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -103,6 +104,25 @@ def test_a_kernel_that_does_not_copy_or_stops_half_way_is_helped_out(
     publish(work, tmp_path / "warehouse.duckdb", 0o600)
     assert _marked(tmp_path / "warehouse.duckdb") == 4
     assert next(told, None) is None
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_kernel_that_copies_and_fails_is_not_helped_out(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A disk that is full or broken is said at once, not written to a second time."""
+    published = tmp_path / "warehouse.duckdb"
+    _mark(work, 5)
+    publish(work, published, 0o600)
+
+    def copy_file_range(source: int, target: int, count: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "copy_file_range", copy_file_range)
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *given: pytest.fail("written a second time"))
+    _mark(work, 6)
+    with pytest.raises(WarehouseError, match=rf"could not be published: {os.strerror(number)}$"):
+        publish(work, published, 0o600)
+    assert _marked(published) == 5
+    assert {path.name for path in tmp_path.iterdir()} == {"work", "warehouse.duckdb"}
 
 
 def test_a_file_that_cannot_be_read_is_published_anew(work: Path, tmp_path: Path) -> None:
