@@ -6,9 +6,10 @@ No HTTP. What is loaded is decided from the lake's files and the ledger alone.
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -29,7 +30,10 @@ from pipelines.warehouse.derive import derive
 from pipelines.warehouse.load import LedgerRow, Loader, Source, bound_memory, loaded_files, within_memory, write_ledger
 
 BATCH_BYTES = 8 * 1024 * 1024
-"""About how much JSON one transaction takes: memory grows with it (two batches are in hand), and below it fixed costs count."""
+"""About how much JSON one transaction takes: memory grows with it (three batches are in hand), and below it fixed costs count."""
+
+AHEAD = 2
+"""Batches that are prepared while one is written: writing is the smaller half of the work."""
 
 DERIVED_AT_ONCE = 16
 """Batches of a first load that are derived together: what deriving holds in memory grows with what was touched."""
@@ -151,17 +155,29 @@ class _Batch:
 def _ahead(
     lake: Lake, providers: Mapping[str, Provider], files: Sequence[RawFile], now: datetime, report: LoadReport
 ) -> Generator[_Batch, None, None]:
-    """The batches in order: each is read, decoded and flattened in a thread while the one before it is written."""
-    read = _batches(lake, files, report)
+    """The batches in order: the next ones are read, decoded and flattened in threads while one is written."""
+    batches = _batches(lake, files, report)
 
-    def following() -> _Batch | None:
-        batch = next(read, None)
-        return None if batch is None else _prepared(connection, providers, batch, now, report)
+    def prepared(reading: Future[list[tuple[RawFile, pl.DataFrame]] | None]) -> _Batch | None:
+        batch = reading.result()
+        if batch is None:
+            return None
+        connection = idle.pop()
+        try:
+            return _prepared(connection, providers, batch, now, report)
+        finally:
+            idle.append(connection)
 
-    with closing(memory()) as connection, ThreadPoolExecutor(1) as thread:
-        ahead = thread.submit(following)
-        while (batch := ahead.result()) is not None:
-            ahead = thread.submit(following)
+    with ExitStack() as stack:
+        idle = [stack.enter_context(closing(memory())) for _ in range(AHEAD)]
+        reader, others = (stack.enter_context(ThreadPoolExecutor(count)) for count in (1, AHEAD))
+
+        def following() -> Future[_Batch | None]:
+            return others.submit(prepared, reader.submit(next, batches, None))
+
+        ahead = deque(following() for _ in range(AHEAD))
+        while (batch := ahead.popleft().result()) is not None:
+            ahead.append(following())
             yield batch
 
 

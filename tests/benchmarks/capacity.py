@@ -43,8 +43,9 @@ LOAD_MS = 1.05
 """CPU of `rebuild` per payload, marts included (20,000 payloads of all endpoints)."""
 WAREHOUSE_BYTES = 2_400
 """Published file per payload (the same rebuild)."""
-HISTORY_KIB = 1.3
-"""Memory per entity that a provider ever landed, held by each sync (`read_history` with 100,000 and 300,000 entities)."""
+HISTORY_KIB = 0.5
+"""Greatest memory per entity that a provider ever landed, while a sync reads what it knows (`read_history` with 100,000 and 300,000
+entities); a third of it is held."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def _machine() -> str:
     return f"""## Where one machine ends
 *Measured* per payload: {PULL_MS} ms of CPU to mask and land, {LOAD_MS} ms to load; a request {REQUEST_MS} ms. *Computed* for 2 cores:
 
-- **Memory of a sync is the first end.** It holds {HISTORY_KIB} KiB for every entity that the provider's part of the lake holds: 8 GiB are
+- **Memory of a sync is the first end.** It takes {HISTORY_KIB} KiB for every entity that the provider's part of the lake holds: 8 GiB are
   {held / 1e6:.1f} million, {held / BIG.results * 24:.0f} hours of the account, {held / 100_000:.0f} days of 100,000 a day.
 - **CPU**: {a_day / 1e6:.0f} million payloads a day keep both cores busy all day; the account needs {cores:.1f} cores, and its requests
   {asking_min:.0f} minutes more (Checkly's lists).

@@ -204,9 +204,13 @@ def generate(
     *,
     only: frozenset[str] = frozenset(),
     pool: Pool | None = None,
+    name: str = "bench",
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Write a lake of about `payloads` payload versions and return how many they are. `only`: these endpoints and no definitions."""
+    """Write a lake of about `payloads` payload versions and return how many they are. `only`: these endpoints and no definitions.
+
+    Another seed and `name` (the end of the syncs' ids) add to a lake that is there.
+    """
     pool = pool or make_pool()
     copier = Copier(pool, seed, max(1, payloads // 10_000))
     lake, rng = Lake(out), Random(seed)
@@ -216,7 +220,7 @@ def generate(
     if not only:
         first_day = END - timedelta(days=days)
         rows = [copier.copy(each, NOW, rng, r, first_day) for r in range(copier.replicas) for each in copier.definitions]
-        landed += _land(lake, [row for copies in rows for row in copies], first_day, "0000")
+        landed += _land(lake, [row for copies in rows for row in copies], first_day, f"0000-{name}")
     for day in range(days):
         midnight = END - timedelta(days=days - day)
         wanted = payloads * (day + 1) // days - landed
@@ -229,7 +233,7 @@ def generate(
                 copies = list(copier.copy(template, at, rng, rng.randrange(copier.replicas), midnight + timedelta(days=1)))
                 rows += [copy for copy in copies if not only or copy[0].place in only]
                 count += sum(not only or member.place in only for member, _ in copies)
-        landed += _land(lake, rows, midnight + timedelta(days=1), "2300")
+        landed += _land(lake, rows, midnight + timedelta(days=1), f"2300-{name}")
         progress(landed)
     return landed
 
@@ -247,7 +251,7 @@ def _kinds(templates: Sequence[Template], only: frozenset[str]) -> list[tuple[li
 
 def _land(lake: Lake, rows: Sequence[tuple[Member, RawRow]], at: datetime, suffix: str) -> int:
     """Land what one sync brought: a file per endpoint and day, its window and its line in the books."""
-    sync_id = f"{at:%Y%m%d}T{suffix}-bench"
+    sync_id = f"{at:%Y%m%d}T{suffix}"
     by_endpoint: dict[tuple[str, str], list[RawRow]] = {}
     for member, row in rows:
         by_endpoint.setdefault((member.provider, member.endpoint), []).append(row)

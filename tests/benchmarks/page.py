@@ -76,6 +76,8 @@ def _section(size: int, result: Mapping[str, Any]) -> str:
             f" {lake['payloads'] / cost['wall_s']:,.0f} |"
         )
     lines += ["", *_bound(bound, machine["cores"], ours["wall_s"])]
+    if "stages" in result:
+        lines += ["", *_stages(result["stages"])]
     mix = result.get("mix")
     if mix:
         lake = mix["lake"]
@@ -93,6 +95,14 @@ def _section(size: int, result: Mapping[str, Any]) -> str:
                 f"| {TITLES[name]} | {cost['wall_s']:.1f} | {cost['cpu_s']:.1f} | {cost['peak_bytes'] / 2**20:,.0f} |"
                 f" {side['bytes'] / 1e6:,.1f} | {lake['payloads'] / cost['wall_s']:,.0f} |"
             )
+        if "incremental" in mix:
+            added = mix["incremental"]
+            lines += [
+                "",
+                f"Then {added['payloads']:,} more: {added['full']:.1f} s of CPU, {added['full'] / added['empty']:.2f} times what they cost"
+                f" in an empty warehouse ({added['empty']:.1f} s); writing and publishing apart ({added['publish_full']:.1f} and"
+                f" {added['publish_empty']:.1f} s).",
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -107,6 +117,12 @@ def _bound(bound: Mapping[str, Any], cores: int, ours_s: float) -> list[str]:
                 f" {total:.2f} s; ours takes {ours_s / total:.1f} times that."
             )
     return ["  \n".join(lines)]
+
+
+def _stages(stages: Mapping[str, float]) -> list[str]:
+    whole = sum(stages.values())
+    said = (f"{name} {spent:.1f} s ({spent / whole:.0%})" for name, spent in sorted(stages.items(), key=lambda each: -each[1]))
+    return [f"Where the CPU of ours goes (one run, batches one after the other, {whole:.1f} s): " + ", ".join(said) + "."]
 
 
 def _growth(results: Mapping[str, Any]) -> str:

@@ -186,11 +186,17 @@ def main() -> None:
             "rows_of_ours": core_rows(work / "wanted.duckdb"),
             "sides": results,
             "bound": bound(work / "lake", work),
+            "stages": json.loads(
+                output_of([sys.executable, "-m", "tests.benchmarks.stages", str(work / "lake"), str(work / "stages.duckdb")])
+            ),
         }
         (work / "wanted.duckdb").unlink()
         say("a lake of every endpoint")
         mix, _ = side_by_side([name for name in MIX_SIDES if name in sides], work / "mix", given.rounds, work)
         result["mix"] = {"lake": lake_facts(work / "mix"), "sides": mix}
+        result["mix"]["incremental"] = json.loads(
+            output_of([sys.executable, "-m", "tests.benchmarks.incremental", str(work / "mix"), str(work / "homes")])
+        )
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() and not given.no_page else {}
     known[str(given.payloads)] = result
     text = render(known)

@@ -110,8 +110,11 @@ ROWS: dict[str, tuple[str, str]] = {
     "S11": ("a crash between a file and its window", "no row twice"),
     "S12": ("too little memory", "ends with a sentence, or like a killed process where a library aborts; nothing is lost"),
     "S13": ("10,000 small files", "bounded file handles"),
-    "S14": ("another version of a library or of the work file", "a clear sentence, or a rebuild"),
-    "S15": ("a change of format cut short", "the published file stays"),
+    "S14": (
+        "another version of DuckDB or of the work file",
+        "older files go on being used; what cannot be read is a sentence, or a rebuild",
+    ),
+    "S15": ("a change of format cut at any step, or taken back", "the published file stays, the next run ends right"),
     "S16": ("the daemon is killed", "a run whose process is gone is ended within about a minute, or by the next run"),
     "S17": ("one partition run twice at once", "equal tables"),
     "S18": ("the host sleeps in the middle of a request", "the deadline ends it"),

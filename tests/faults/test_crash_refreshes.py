@@ -10,7 +10,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,9 +21,11 @@ import pytest
 
 from pipelines.errors import ResulthouseError
 from pipelines.flows import load
+from pipelines.flows.refresh import work_path
 from pipelines.flows.track import track_lines
 from pipelines.sandbox.server import SandboxServer, serve
 from pipelines.sandbox.world import World
+from pipelines.warehouse.connect import open_work
 from tests.faults.crash import FailingWrites, Snapshots, fast_folder, file_state, watched
 from tests.support.clock import FixedDay
 from tests.support.house import HOUSES, House, table_hashes
@@ -112,6 +114,9 @@ def test_refresh_killed_25_times_at_every_moment_is_made_good_by_the_next(
         if min(kills.moments[name] for name in named) < ENOUGH:
             shutil.copy2(loading.home / "warehouse.duckdb", house.home)
             shutil.rmtree(house.home / "locks")  # as in what a kill leaves here: making it is a moment, too
+            with closing(open_work(work_path(house.settings))) as connection:  # so that marts are built, too
+                connection.execute("INSERT INTO stage.changed_days SELECT DISTINCT utc_date FROM core.results")
+                connection.execute("CHECKPOINT")
             kills.refresh(house)
     assert kills.published == {"before", "after"}
     assert named <= kills.made_good

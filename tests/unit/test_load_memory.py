@@ -1,0 +1,39 @@
+"""The bound on what DuckDB may hold while a warehouse is written: it holds, it is lifted where it must be, and nothing of it is left."""
+
+import pytest
+
+from pipelines.warehouse import load
+from pipelines.warehouse.connect import Connection, memory
+
+MUCH = "CREATE OR REPLACE TABLE much AS SELECT range AS number, md5(range::VARCHAR) AS text FROM range(1_000_000)"
+
+
+def limit(connection: Connection) -> str:
+    row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_a_step_that_needs_more_than_the_bound_is_taken_again_with_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "MEMORY_MB", 20)
+    connection = memory()
+    connection.execute("SET temp_directory = ''")  # nothing can be put on disk
+    limits = []
+
+    def step() -> None:
+        limits.append(limit(connection))
+        connection.execute(MUCH)
+
+    load.within_memory(connection, step)
+    assert limits[0] == "19.0 MiB"
+    assert limits[1:] == [limit(connection)] != limits[:1]
+    assert connection.execute("SELECT count(*), count(DISTINCT text) FROM much").fetchone() == (1_000_000, 1_000_000)
+
+
+def test_a_bound_that_was_lifted_holds_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "MEMORY_MB", 20)
+    connection = memory()
+    connection.execute("SET temp_directory = ''")
+    load.within_memory(connection, lambda: None)
+    connection.execute(MUCH)
+    assert connection.execute("SELECT count(*) FROM much").fetchone() == (1_000_000,)
