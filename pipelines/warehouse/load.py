@@ -14,7 +14,7 @@ import polars as pl
 
 from pipelines.schemas import CHILDREN, SIGHTINGS
 
-MEMORY_MB = 300
+MEMORY_MB = 200
 """What DuckDB may hold of the work file while it is loaded."""
 
 _FINGERPRINT = (
