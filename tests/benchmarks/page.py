@@ -57,12 +57,14 @@ is faster. The profile says where the rest goes, and none of it is one mistake:
 
 What would bring more, largest first: a typed JSON parser that forbids what is not declared and so does both parses at once (a
 dependency, and not in polars or DuckDB today); no write-ahead log during a first load, whose file is thrown away after a crash anyway
-(DuckDB's `RECOVERY_MODE no_wal_writes`; commits are a tenth); flattening in SQL instead of polars, which would give up what this house is built on.
+(DuckDB's `RECOVERY_MODE no_wal_writes`; commits are a tenth); flattening in SQL instead of polars, which would give up what this house
+is built on.
 """
 
 CHANGES = """## Before and after
 
-CPU unless it says otherwise; each pair was measured once, one after the other, when the change was made (2026-11-22, 2 cores, often busy with other work).
+CPU unless it says otherwise; each pair was measured once, one after the other, when the change was made (2026-11-22, 2 cores, often
+busy with other work).
 
 | change | before | after |
 |---|--:|--:|
