@@ -5,6 +5,7 @@ No SQL of the house lives here but the view `lake.payloads`.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,7 @@ def open_work(path: Path) -> duckdb.DuckDBPyConnection:
     rows would stand twice (seen with 1.5.5): such a file is not opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)  # what a killed run had put on disk for want of memory
     log = wal(path)
     if not path.exists():
         log.unlink(missing_ok=True)

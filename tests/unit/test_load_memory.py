@@ -1,9 +1,11 @@
 """The bound on what DuckDB may hold while a warehouse is written: it holds, it is lifted where it must be, and nothing of it is left."""
 
+from pathlib import Path
+
 import pytest
 
 from pipelines.warehouse import load
-from pipelines.warehouse.connect import Connection, memory
+from pipelines.warehouse.connect import Connection, memory, open_work
 
 MUCH = "CREATE OR REPLACE TABLE much AS SELECT range AS number, md5(range::VARCHAR) AS text FROM range(1_000_000)"
 
@@ -37,3 +39,11 @@ def test_a_bound_that_was_lifted_holds_no_more(monkeypatch: pytest.MonkeyPatch) 
     load.within_memory(connection, lambda: None)
     connection.execute(MUCH)
     assert connection.execute("SELECT count(*) FROM much").fetchone() == (1_000_000,)
+
+
+def test_what_a_killed_run_had_put_on_disk_is_removed(tmp_path: Path) -> None:
+    spilled = tmp_path / "work.duckdb.tmp" / "duckdb_temp_storage_DEFAULT-0.tmp"
+    spilled.parent.mkdir()
+    spilled.write_bytes(b"rows of a run that is no more")
+    open_work(tmp_path / "work.duckdb").close()
+    assert [path.name for path in tmp_path.iterdir()] == ["work.duckdb"]
