@@ -177,7 +177,7 @@ def main() -> None:
         os.fsync = fsync
         results, rows = side_by_side(sides, work / "lake", given.rounds, work, is_large=given.payloads > ONCE_ABOVE)
         result = {
-            "command": "python -m tests.benchmarks.run " + " ".join(sys.argv[1:]),
+            "command": f"python -m tests.benchmarks.run --payloads {given.payloads} --rounds {given.rounds} --sides {','.join(sides)}",
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": machine(),
             "rounds": given.rounds,
