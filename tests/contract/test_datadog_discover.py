@@ -18,6 +18,7 @@ from pipelines.providers.datadog.crawling import state
 from pipelines.providers.datadog.details import NOT_THERE_YET, is_in_share, parse_detail, row_failed
 from pipelines.providers.datadog.discover import FLOOR_MOVES, discover
 from pipelines.providers.spec import Covered, Crawl, Event, Known, Missed, Payload, Reply, Waiting
+from tests.support.walked import Walked
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -86,7 +87,7 @@ class FakeApi:
         return [path for path, _, asked in self.requests if asked == kind]
 
 
-class FakeHistory:
+class FakeHistory(Walked):
     """What the lake knows, as plain dicts."""
 
     def __init__(self) -> None:
@@ -109,14 +110,6 @@ class FakeHistory:
 
     def landed(self, endpoint: str) -> Mapping[str, Known]:
         return self.known.get(endpoint, {})
-
-    def landed_parents(self, endpoint: str) -> Sequence[str]:
-        return list(dict.fromkeys(each.parent_id for each in self.landed(endpoint).values() if each.parent_id is not None))
-
-    def landed_since(self, endpoint: str, instant: datetime, without: Sequence[str] = ()) -> Sequence[Known]:
-        final = {each.entity_id for name in without for each in self.landed(name).values() if each.state == "final"}
-        since = [each for each in self.landed(endpoint).values() if each.event_at is not None and each.event_at >= instant]
-        return [each for each in since if each.entity_id not in final]
 
     def due(self, endpoint: str) -> Sequence[Known]:
         return self.to_fetch.get(endpoint, [])

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import httpx
 
 from pipelines.providers.spec import Covered, Crawl, Event, Known, Missed, Payload, Provider, Reply
+from tests.support.walked import Walked
 
 Query = dict[str, str]
 Span = tuple[datetime, datetime]
@@ -130,7 +131,7 @@ class Datadog(Api):
 
 
 @dataclass
-class Memory:
+class Memory(Walked):
     """A lake in memory (`pipelines.providers.spec.History`): what crawls have yielded. `twice` are ids that one crawl yielded again."""
 
     known: dict[str, dict[str, Known]] = field(default_factory=dict)
@@ -179,16 +180,6 @@ class Memory:
     def landed(self, endpoint: str) -> Mapping[str, Known]:
         """What was yielded."""
         return self.known.get(endpoint, {})
-
-    def landed_parents(self, endpoint: str) -> Sequence[str]:
-        """Of what was yielded."""
-        return list(dict.fromkeys(each.parent_id for each in self.landed(endpoint).values() if each.parent_id is not None))
-
-    def landed_since(self, endpoint: str, instant: datetime, without: Sequence[str] = ()) -> Sequence[Known]:
-        """What was yielded."""
-        final = {each.entity_id for name in without for each in self.landed(name).values() if each.state == "final"}
-        since = [each for each in self.landed(endpoint).values() if each.event_at is not None and each.event_at >= instant]
-        return [each for each in since if each.entity_id not in final]
 
     def due(self, endpoint: str) -> Sequence[Known]:
         """Nothing: all is final."""
