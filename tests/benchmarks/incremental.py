@@ -12,48 +12,30 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pipelines.clock import SystemClock
 from pipelines.flows import refresh
 from pipelines.providers import load_providers
 from pipelines.settings import load_settings
 from tests.benchmarks.generate import generate
+from tests.benchmarks.measure import Stopwatch
 from tests.benchmarks.pool import Pool, make_pool
 
 PUBLISHING = ("checkpoint", "publish")
 
 
-def measure(lake: Path, home: Path, payloads: int, pool: Pool) -> tuple[float, float]:
+def measure(lake: Path, home: Path, payloads: int, pool: Pool, watch: Stopwatch) -> tuple[float, float]:
     """CPU of refreshing what was added, and of publishing it."""
     providers = load_providers()
     settings = load_settings(providers, environ={"RESULTHOUSE_HOME": str(home), "RESULTHOUSE_LAKE": str(lake)}, dotenv=None)
     lake.mkdir(parents=True, exist_ok=True)
     refresh.refresh(settings, providers, SystemClock())
     generate(lake, payloads, seed=2, pool=pool, name="more")
-    published = 0.0
-
-    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*given: Any) -> Any:
-            nonlocal published
-            started = time.process_time()
-            try:
-                return function(*given)
-            finally:
-                published += time.process_time() - started
-
-        return wrapper
-
-    honest = {name: getattr(refresh, name) for name in PUBLISHING}
-    for name, function in honest.items():
-        setattr(refresh, name, timed(function))
+    watch.spent.clear()
     started = time.process_time()
     report = refresh.refresh(settings, providers, SystemClock())
-    whole = time.process_time() - started
-    for name, function in honest.items():
-        setattr(refresh, name, function)
+    whole, published = time.process_time() - started, watch.spent["publish"]
     if not report.published or sum(report.load.loaded.values()) < payloads:
         raise RuntimeError(f"not everything was loaded: {report.load}")
     return whole - published, published
@@ -66,10 +48,12 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--payloads", type=int, default=1000)
     given = parser.parse_args()
-    pool = make_pool()
-    measure(given.work / "first" / "lake", given.work / "first", given.payloads, pool)  # what is imported and warmed up once
-    empty, publish_empty = measure(given.work / "empty" / "lake", given.work / "empty", given.payloads, pool)
-    full, publish_full = measure(given.lake, given.work / "full", given.payloads, pool)
+    pool, watch = make_pool(), Stopwatch()
+    for name in PUBLISHING:
+        watch.watch(refresh, name, "publish")
+    measure(given.work / "first" / "lake", given.work / "first", given.payloads, pool, watch)  # what is imported and warmed up once
+    empty, publish_empty = measure(given.work / "empty" / "lake", given.work / "empty", given.payloads, pool, watch)
+    full, publish_full = measure(given.lake, given.work / "full", given.payloads, pool, watch)
     found = {"payloads": given.payloads, "full": full, "empty": empty, "publish_full": publish_full, "publish_empty": publish_empty}
     sys.stdout.write(json.dumps(found) + "\n")
 

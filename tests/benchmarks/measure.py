@@ -1,14 +1,17 @@
-"""A command as a child process, and what it cost: wall, CPU and memory of it and all that it starts."""
+"""A command as a child process, and what it cost: wall, CPU and memory of it and all that it starts. Within a process: CPU by stage."""
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 EVERY_S = 0.02
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -22,6 +25,35 @@ class Cost:
     wall_s: float
     cpu_s: float
     peak_bytes: int
+
+
+class Stopwatch:
+    """CPU seconds of this process (user + system, all threads) by stage, as long as one thread calls what is watched.
+
+    What one watched function spends in another is the other's.
+    """
+
+    def __init__(self) -> None:
+        self.spent: defaultdict[str, float] = defaultdict(float)
+        self._inner: list[float] = []
+
+    def watch(self, owner: Any, name: str, stage: str) -> None:
+        """Count what a function of a module or class spends, from now on."""
+        function = getattr(owner, name)
+
+        @functools.wraps(function)
+        def watched(*given: Any, **named: Any) -> Any:
+            started = time.process_time()
+            self._inner.append(0.0)
+            try:
+                return function(*given, **named)
+            finally:
+                took = time.process_time() - started
+                self.spent[stage] += took - self._inner.pop()
+                if self._inner:
+                    self._inner[-1] += took
+
+        setattr(owner, name, watched)
 
 
 class FailedError(Exception):

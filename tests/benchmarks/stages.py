@@ -7,11 +7,10 @@ Prints JSON: CPU seconds (user + system, all threads) by stage. The sum is that 
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from pipelines.providers.spec import Provider
 from pipelines.warehouse import ddl
 from pipelines.warehouse.connect import memory
 from pipelines.warehouse.load import Loader
+from tests.benchmarks.measure import Stopwatch
 from tests.benchmarks.ours import main as rebuild
 
 STAGES: dict[str, list[tuple[Any, str]]] = {
@@ -55,30 +55,14 @@ def one_by_one(
 
 def measure(lake: Path, out: Path) -> dict[str, float]:
     """Rebuild once."""
-    spent = {START: time.process_time(), **dict.fromkeys(STAGES, 0.0)}
-    inner: list[float] = []
-
-    def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def wrapper(*given: Any, **named: Any) -> Any:
-            started = time.process_time()
-            inner.append(0.0)
-            try:
-                return function(*given, **named)
-            finally:
-                took = time.process_time() - started
-                spent[stage] += took - inner.pop()
-                if inner:
-                    inner[-1] += took
-
-        return wrapper
-
+    watch = Stopwatch()
+    watch.spent[START] = time.process_time()
     for stage, functions in STAGES.items():
         for owner, name in functions:
-            setattr(owner, name, timed(stage, getattr(owner, name)))
+            watch.watch(owner, name, stage)
     load._ahead = one_by_one
     rebuild(lake, out, marts=True)
-    return spent | {REST: time.process_time() - sum(spent.values())}
+    return {**watch.spent, REST: time.process_time() - sum(watch.spent.values())}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,5 @@ from tests.faults.crash import fast_folder
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """In memory: what is simulated is the order of things, not the disk's pace."""
-    path = fast_folder()
-    yield path
-    shutil.rmtree(path)
+    with fast_folder() as path:
+        yield path

@@ -32,9 +32,12 @@ _SMALL = 1 << 20
 _WRITES = ("before open", "file half", "before fsync", "before rename", "before link", "before mkdir", "before copy", "copy half")
 
 
-def fast_folder() -> Path:
-    """A folder in memory where there is one: a kill, unlike a power cut, loses nothing that was written but not yet synced."""
-    return Path(tempfile.mkdtemp(prefix="resulthouse-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+@contextmanager
+def fast_folder() -> Iterator[Path]:
+    """A folder in memory where there is one, gone after the block: a kill, unlike a power cut, loses nothing that was written but not yet
+    synced."""
+    with tempfile.TemporaryDirectory(prefix="resulthouse-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +16,7 @@ from pipelines.lake import compact
 from pipelines.lake.store import Lake, RawRow
 from pipelines.sandbox.server import serve
 from pipelines.sandbox.world import World
-from tests.faults.crash import fast_folder, watched
+from tests.faults.crash import watched
 from tests.support.clock import FixedDay
 from tests.support.house import House
 
@@ -32,13 +30,6 @@ BOOKS = (
 
 class KilledError(Exception):
     """The process is no more."""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    folder = fast_folder()
-    yield folder
-    shutil.rmtree(folder)
 
 
 def document(run: int, version: int) -> str:

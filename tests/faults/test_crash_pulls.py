@@ -33,9 +33,8 @@ ENOUGH = 25
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    folder = fast_folder()
-    yield folder
-    shutil.rmtree(folder)
+    with fast_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)

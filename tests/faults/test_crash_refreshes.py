@@ -40,9 +40,8 @@ FILES = 6
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    folder = fast_folder()
-    yield folder
-    shutil.rmtree(folder)
+    with fast_folder() as folder:
+        yield folder
 
 
 @dataclass

@@ -45,9 +45,8 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    folder = fast_folder()
-    yield folder
-    shutil.rmtree(folder)
+    with fast_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -33,9 +33,8 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(
         duckdb, "connect", lambda *given, config=None, **options: real(*given, config={**(config or {}), "threads": 1}, **options)
     )
-    folder = fast_folder()
-    yield folder
-    shutil.rmtree(folder)
+    with fast_folder() as folder:
+        yield folder
 
 
 def _house(home: Path, hours: int = 0) -> House:

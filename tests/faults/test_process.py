@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ from pipelines.flows.locks import provider_lock, writer_lock
 from pipelines.lake.store import Lake
 from pipelines.providers import load_providers
 from pipelines.settings import load_settings
-from tests.faults.crash import fast_folder
 from tests.faults.other_run import CHECKLY, OtherRun, race
 
 Record = Callable[[str, object], None]
@@ -34,8 +32,8 @@ Record = Callable[[str, object], None]
 
 
 @pytest.mark.fault("S6")
-def test_of_two_runs_at_once_one_lands_and_the_other_says_who_runs(record_property: Record) -> None:
-    rounds, home = 200, fast_folder()
+def test_of_two_runs_at_once_one_lands_and_the_other_says_who_runs(folder: Path, record_property: Record) -> None:
+    rounds, home = 200, folder
     (home / "locks").mkdir()
     (home / "locks" / "pull-checkly.lock").write_text("process 1 on another-host since 2020-01-01 00:00:00 UTC\n")  # killed long ago
     busy, results = [], []
@@ -53,7 +51,6 @@ def test_of_two_runs_at_once_one_lands_and_the_other_says_who_runs(record_proper
     lake = Lake(home / "lake")
     landed = [entity for file in lake.raw_files() for entity in lake.read_raw(file)["entity_id"].to_pylist()]
     assert sorted(map(int, landed)) == list(range(rounds))
-    shutil.rmtree(home)
     record_property("cases", rounds)
 
 

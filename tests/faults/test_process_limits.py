@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,19 +17,11 @@ from pipelines.lake.history import read_history
 from pipelines.lake.store import Lake, RawRow, Sync, Window
 from pipelines.warehouse.connect import open_published, open_work
 from pipelines.warehouse.publish import publish
-from tests.faults.crash import fast_folder
 from tests.faults.other_run import OtherRun
 from tests.support.house import House, table_hashes
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 Record = Callable[[str, object], None]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    folder = fast_folder()
-    yield folder
-    shutil.rmtree(folder)
 
 
 def land(lake: Lake, sync_id: str, ids: range, padding: int = 0) -> None:

@@ -6,7 +6,7 @@ import json
 import random
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,29 +21,15 @@ from pipelines.lake import compact, files
 from pipelines.lake.dataset import landed
 from pipelines.lake.history import read_history
 from pipelines.lake.store import RAW, Lake, RawRow, Refused, Sync, TrackedRun, Window
-from pipelines.providers.spec import Auth, Crawl, Endpoint, Event, Provider
+from pipelines.providers.spec import Endpoint
 from tests.faults.crash import fast_folder, watched
+from tests.support.toy import toy
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 SYNC_EVERY = timedelta(minutes=15)
 
 
-async def nothing(crawl: Crawl) -> AsyncIterator[Event]:
-    return
-    yield
-
-
-PROVIDER = Provider(
-    name="toy",
-    title="Toy",
-    base_url="https://toy.example",
-    url_setting="TOY_API_URL",
-    settings=(),
-    auth=Auth(),
-    endpoints=(Endpoint("runs", {}, lambda frame: {}), Endpoint("rows", {}, lambda frame: {})),
-    discover=nothing,
-    tracked_endpoint="runs",
-)
+PROVIDER = toy(Endpoint("runs", {}, lambda frame: {}), Endpoint("rows", {}, lambda frame: {}))
 
 
 class KilledError(Exception):
@@ -52,9 +38,8 @@ class KilledError(Exception):
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    folder = fast_folder()
-    yield folder
-    shutil.rmtree(folder)
+    with fast_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,35 +15,21 @@ from hypothesis import strategies as st
 from pipelines.lake import files, landed
 from pipelines.lake.history import LakeHistory, read_history
 from pipelines.lake.store import RAW, Lake, RawRow, Refused, Sync, TrackedRun, Window, payload_sha256
-from pipelines.providers.spec import Auth, Crawl, Endpoint, Event, Known, Provider, State
+from pipelines.providers.spec import Endpoint, Known, State
+from tests.support.toy import toy
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 REVIEW = timedelta(days=14)
 
 
-async def nothing(crawl: Crawl) -> AsyncIterator[Event]:
-    return
-    yield
-
-
 def toy_state(document: dict[str, str]) -> State:
     return "open" if document["status"] == "running" else "final"
 
 
-PROVIDER = Provider(
-    name="toy",
-    title="Toy",
-    base_url="https://toy.example",
-    url_setting="TOY_API_URL",
-    settings=(),
-    auth=Auth(),
-    endpoints=(
-        Endpoint("runs", {}, lambda frame: {}, state=toy_state),
-        Endpoint("rows", {}, lambda frame: {}, is_summary=True),
-    ),
-    discover=nothing,
-    tracked_endpoint="runs",
+PROVIDER = toy(
+    Endpoint("runs", {}, lambda frame: {}, state=toy_state),
+    Endpoint("rows", {}, lambda frame: {}, is_summary=True),
 )
 
 
