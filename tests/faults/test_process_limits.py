@@ -93,6 +93,9 @@ def test_readers_that_open_all_the_time_never_fail_nor_hinder_a_publish(folder: 
 
 # --- S12: memory ------------------------------------------------------------------------------------------------------
 
+NO_THREAD_DATA = "127"
+"""How the C library ends a process in which a thread finds no memory for its own data: at once, as an abort does, but by an exit code."""
+
 
 @pytest.mark.fault("S12")
 def test_memory_that_the_system_refuses_ends_a_load_and_the_next_one_does_all_of_it(folder: Path, record_property: Record) -> None:
@@ -109,7 +112,7 @@ def test_memory_that_the_system_refuses_ends_a_load_and_the_next_one_does_all_of
         for megabytes in rooms:
             other.ask(megabytes * 1024 * 1024)
             code, _, said = other.answer().partition(" ")
-            assert code == "1" or int(code) < 0, (megabytes, code, said)
+            assert code in ("1", NO_THREAD_DATA) or int(code) < 0, (megabytes, code, said)
             assert not said or "emory" in said or "allocate" in said
             sentences += bool(said)
             assert table_hashes(house.settings.warehouse, ("core", "marts")) == before
