@@ -155,30 +155,25 @@ class _Batch:
 def _ahead(
     lake: Lake, providers: Mapping[str, Provider], files: Sequence[RawFile], now: datetime, report: LoadReport
 ) -> Generator[_Batch, None, None]:
-    """The batches in order: the next ones are read, decoded and flattened in threads while one is written."""
-    batches = _batches(lake, files, report)
-
-    def prepared(reading: Future[list[tuple[RawFile, pl.DataFrame]] | None]) -> _Batch | None:
-        batch = reading.result()
-        if batch is None:
-            return None
-        connection = idle.pop()
-        try:
-            return _prepared(connection, providers, batch, now, report)
-        finally:
-            idle.append(connection)
-
+    """The batches in order: while one is written, the next ones are decoded and flattened in threads."""
     with ExitStack() as stack:
         idle = [stack.enter_context(closing(memory())) for _ in range(AHEAD)]
-        reader, others = (stack.enter_context(ThreadPoolExecutor(count)) for count in (1, AHEAD))
+        threads = stack.enter_context(ThreadPoolExecutor(AHEAD))
 
-        def following() -> Future[_Batch | None]:
-            return others.submit(prepared, reader.submit(next, batches, None))
+        def prepared(batch: Sequence[tuple[RawFile, pl.DataFrame]]) -> _Batch:
+            connection = idle.pop()
+            try:
+                return _prepared(connection, providers, batch, now, report)
+            finally:
+                idle.append(connection)
 
-        ahead = deque(following() for _ in range(AHEAD))
-        while (batch := ahead.popleft().result()) is not None:
-            ahead.append(following())
-            yield batch
+        ahead: deque[Future[_Batch]] = deque()
+        for batch in _batches(lake, files, report):
+            ahead.append(threads.submit(prepared, batch))
+            if len(ahead) > AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _prepared(
