@@ -14,8 +14,8 @@ from tests.faults.simulation import NAMES, Life, killed, live
 from tests.support.checker import violations
 from tests.support.house import House
 
-ONCE_BROKEN: tuple[int, ...] = ()
-"""Seeds of long runs that have found something (none has so far): lived again in every run."""
+ONCE_BROKEN = (2597,)
+"""Seeds of long runs that have found something: lived again in every run."""
 
 SEEDS = {name: [*range(at, 200, len(NAMES)), *(seed for seed in ONCE_BROKEN if seed % len(NAMES) == at)] for at, name in enumerate(NAMES)}
 

@@ -39,8 +39,8 @@ class Internet(httpx.AsyncBaseTransport):
 
     Results are deleted (`delete`), some end as failed before they end well, with a retry, and definitions are edited. `skew` is how far the
     servers' clock is ahead. `left` names requests whose last answer in this sync was a fault, `gone` entities that this sync was told are
-    not there, `has_refused` says that the key was refused in it. `said` is the word that was said last of each result, `restated` those of
-    which another was said before.
+    not there, `has_refused` says that the key was refused in it. What is not there of a session that is `running` is not there yet. `said`
+    is the word that was said last of each result, `restated` those of which another was said before.
     """
 
     def __init__(self, name: str, seed: int, clock: VirtualClock) -> None:
@@ -51,6 +51,7 @@ class Internet(httpx.AsyncBaseTransport):
         self.frozen_at: datetime | None = None
         self.faults: Counter[str] = Counter()
         self.left, self.gone, self.has_refused = set[str](), set[str](), False
+        self.running = set[str]()
         self.said: dict[str, object] = {}
         self.restated = set[str]()
         self.rate = self.rng.choice((0.1, 0.3, 0.5))
@@ -113,7 +114,8 @@ class Internet(httpx.AsyncBaseTransport):
         """What the sandbox says, of few tests and sessions, without what was deleted and with what was not yet so."""
         path, hidden = request.url.path, self.lost if self.is_undisturbed else self.deleted
         if not hidden.isdisjoint(path.split("/")):
-            self.gone.add(_about(path))
+            if self.running.isdisjoint(path.split("/")):
+                self.gone.add(_about(path))
             return _response(404, b'{"errors": ["not found"]}', {})
         answer = await httpx.ASGITransport(self._app).handle_async_request(request)
         content = await answer.aread()
@@ -160,6 +162,8 @@ class Internet(httpx.AsyncBaseTransport):
         if path.startswith("/v2/check-results/"):
             failed = {each["id"]: each["hasErrors"] or each["hasFailures"] for each in document["entries"]}
             self.said |= {key: "failed" if failed[key] else "passed" for key in failed}
+        elif path.startswith("/v1/test-sessions/") and "/results/" not in path:
+            (self.running.add if document["status"] == "RUNNING" else self.running.discard)(_about(path))
         elif path.startswith("/test_run/"):
             status = document["test_run"]["status"]
             self.said[str(document["test_run"]["id"])] = "cancelled" if status == "stopped" else status
