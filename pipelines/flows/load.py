@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
 import polars as pl
@@ -27,7 +28,7 @@ from pipelines.transform.drift import find_drift
 from pipelines.transform.validate import REJECT_COLUMNS, conform, split
 from pipelines.warehouse.connect import Connection, memory, transaction
 from pipelines.warehouse.derive import derive
-from pipelines.warehouse.load import LedgerRow, Loader, Source, bound_memory, loaded_files, within_memory, write_ledger
+from pipelines.warehouse.load import LedgerRow, Loader, Source, loaded_files, within_memory, write_ledger
 
 BATCH_BYTES = 8 * 1024 * 1024
 """About how much JSON one transaction takes: memory grows with it (three batches are in hand), and below it fixed costs count."""
@@ -37,6 +38,9 @@ AHEAD = 2
 
 DERIVED_AT_ONCE = 16
 """Batches of a first load that are derived together: what deriving holds in memory grows with what was touched."""
+
+KEPT_AT_ONCE = 64
+"""Batches after which what was loaded is put into the file: until then it takes memory, or room beside the file."""
 
 _ENTITY_TABLES = ("results", "runs", "sightings")
 _EXTRA = {"results": ("outcome_rank",), "runs": ("outcome_rank",)}
@@ -52,6 +56,13 @@ class LoadReport:
     loaded: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
+
+    def count(self, rounds: Iterable[_Round]) -> None:
+        """What has been committed."""
+        for each in rounds:
+            name = each.source.provider
+            self.loaded[name] = self.loaded.get(name, 0) + each.good.height
+            self.rejected[name] = self.rejected.get(name, 0) + each.bad.height
 
 
 def load_new(
@@ -70,28 +81,29 @@ def load_new(
     lake.clean(clock.now())
     known = loaded_files(connection)
     files = [file for file in lake.raw_files() if file.name not in known and file.provider in providers]
-    bound_memory(connection, is_bound=not known)
     loader = Loader(connection)
     ledger: list[LedgerRow] = []
     done = 0
     with closing(_ahead(lake, providers, files, clock.now(), report)) as batches:
         for number, batch in enumerate(batches, 1):
-            with transaction(connection):
-                while batch.rounds:
-                    batch.rounds.pop(0).load(loader, report)  # what is written is let go: the next batch grows meanwhile
-                if known and batch.ledger:
+            if known:
+                with transaction(connection):
+                    batch.load(loader)
                     derive(connection)
                     loader.forget()
-                    write_ledger(connection, batch.ledger)
-            if not known:
+                    if batch.ledger:
+                        write_ledger(connection, batch.ledger)
+            else:
+                _apart(connection, partial(batch.load, loader))
                 ledger += batch.ledger
                 if number % DERIVED_AT_ONCE == 0:
                     _derive_apart(loader)
-                    bound_memory(connection)
+            if number % KEPT_AT_ONCE == 0:
+                connection.execute("CHECKPOINT")
+            report.count(batch.rounds)
             report.files += len(batch.ledger)
             done += batch.files
             progress(done, len(files))
-    bound_memory(connection, is_bound=False)
     if ledger:
         # Into an empty warehouse: the ledger is written last. Without one, `is_unfinished` tells what a crash left.
         _derive_apart(loader)
@@ -133,14 +145,11 @@ class _Round:
     drift: pl.DataFrame
     rejects: dict[str, pl.DataFrame]
 
-    def load(self, loader: Loader, report: LoadReport) -> None:
+    def load(self, loader: Loader) -> None:
         loader.load_round(self.source, self.good, self.frames, self.drift)
         loader.reject_versions(self.source, self.bad)
         for scope, rejects in self.rejects.items():
             loader.reject(self.source, rejects, scope)
-        name = self.source.provider
-        report.loaded[name] = report.loaded.get(name, 0) + self.good.height
-        report.rejected[name] = report.rejected.get(name, 0) + self.bad.height
 
 
 @dataclass(frozen=True)
@@ -150,6 +159,10 @@ class _Batch:
     files: int
     rounds: list[_Round]
     ledger: list[LedgerRow]
+
+    def load(self, loader: Loader) -> None:
+        for each in self.rounds:
+            each.load(loader)
 
 
 def _ahead(
@@ -202,13 +215,18 @@ def _prepared(
 
 def _derive_apart(loader: Loader) -> None:
     """Derive what was touched, in a transaction of its own."""
-
-    def step() -> None:
-        with transaction(loader.connection):
-            derive(loader.connection)
-
-    within_memory(loader.connection, step)
+    _apart(loader.connection, partial(derive, loader.connection))
     loader.forget()
+
+
+def _apart(connection: Connection, step: Callable[[], object]) -> None:
+    """A step of a first load, in a transaction of its own."""
+
+    def taken() -> None:
+        with transaction(connection):
+            step()
+
+    within_memory(connection, taken)
 
 
 def _once_each(payloads: pl.DataFrame) -> list[pl.DataFrame]:

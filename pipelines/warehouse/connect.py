@@ -30,10 +30,11 @@ def memory() -> duckdb.DuckDBPyConnection:
 
 
 def open_work(path: Path) -> duckdb.DuckDBPyConnection:
-    """The work file for writing, made when it is not there. Raises WarehouseError when it cannot be opened or was never closed.
+    """The work file for writing, made when it is not there. Raises WarehouseError when it cannot be opened or a log lies beside it.
 
-    A log beside it is what a killed run leaves. DuckDB would replay it unasked, one of another file or of an earlier checkpoint too, and
-    rows would stand twice (seen with 1.5.5): such a file is not opened.
+    Nothing is logged: what was committed is in the file at the next checkpoint, and a run that is killed leaves the file as the last one
+    left it. So a log is not of this house. DuckDB would replay it unasked, one of another file or of an earlier checkpoint too, and rows
+    would stand twice (seen with 1.5.5): such a file is not opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.rmtree(path.with_name(f"{path.name}.tmp"), ignore_errors=True)  # what a killed run had put on disk for want of memory
@@ -42,9 +43,12 @@ def open_work(path: Path) -> duckdb.DuckDBPyConnection:
         log.unlink(missing_ok=True)
     elif log.exists():
         raise WarehouseError(f"The work file {path} was not closed by the run that wrote it.")
+    connection = _prepared(duckdb.connect(":memory:"))
     try:
-        connection = _prepared(duckdb.connect(str(path)))
+        connection.execute(f"ATTACH '{_quoted(path)}' AS work (RECOVERY_MODE no_wal_writes)")
+        connection.execute(f"USE work; SET temp_directory = '{_quoted(path)}.tmp'")
     except duckdb.Error as error:
+        connection.close()
         raise WarehouseError(f"The work file {path} cannot be opened: {_first_line(error)}") from None
     path.chmod(0o600)
     return connection

@@ -239,25 +239,24 @@ def is_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
     return found is not None
 
 
-def bound_memory(connection: duckdb.DuckDBPyConnection, *, is_bound: bool = True) -> None:
-    """While much is written: above this DuckDB writes to disk, and its log is merged in few large steps."""
+def _bound_memory(connection: duckdb.DuckDBPyConnection, *, is_bound: bool = True) -> None:
+    """While much is written: above this DuckDB writes to disk."""
     connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'" if is_bound else "RESET memory_limit")
     if not is_bound:  # RESET changes what is said and not what holds (DuckDB 1.5.5)
         row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
         connection.execute(f"SET memory_limit = '{row[0] if row else ''}'")
-    connection.execute("SET checkpoint_threshold = '256MB'")
     connection.execute("SET preserve_insertion_order = false" if is_bound else "RESET preserve_insertion_order")
 
 
 def within_memory(connection: duckdb.DuckDBPyConnection, step: Callable[[], object]) -> None:
     """Take a step, which can be taken twice, within the bound; where that is too little, with all the memory there is.
 
-    Not every aggregate can be put on disk.
+    Not everything can be put on disk: an aggregate, the first rows of many tables.
     """
-    bound_memory(connection)
+    _bound_memory(connection)
     try:
         step()
     except duckdb.OutOfMemoryException:
-        bound_memory(connection, is_bound=False)
+        _bound_memory(connection, is_bound=False)
         step()
-    bound_memory(connection, is_bound=False)
+    _bound_memory(connection, is_bound=False)

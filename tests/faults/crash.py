@@ -94,11 +94,11 @@ def _statement(sql: str) -> str:
     if derived:
         return f"derive of {derived[1]}"
     words = sql.split(None, 4)
-    if words[0] in ("SELECT", "DESCRIBE", "SET", "FROM", "COMMENT") or "TEMP" in words[:4]:
+    if words[0] in ("SELECT", "DESCRIBE", "SET", "USE", "FROM", "COMMENT") or "TEMP" in words[:4]:
         return ""
     if words[0] == "INSERT":
         return f"INSERT INTO {words[words.index('INTO') + 1].split('.')[0]}" if "." in sql.split("(")[0] else ""
-    return words[0] if words[0] in ("BEGIN", "COMMIT", "CHECKPOINT") else " ".join(words[:2])
+    return words[0] if words[0] in ("ATTACH", "BEGIN", "COMMIT", "CHECKPOINT") else " ".join(words[:2])
 
 
 def _watch_files(patch: pytest.MonkeyPatch, home: Path, moment: Moment) -> None:

@@ -29,7 +29,6 @@ from assets.cli import app
 from assets.console import out_csv
 from pipelines import jsontext
 from pipelines.errors import SettingsError
-from pipelines.flows import refresh
 from pipelines.flows.pull import pull
 from pipelines.flows.query import run_query
 from pipelines.flows.report import write_report
@@ -40,8 +39,6 @@ from pipelines.providers import load_providers
 from pipelines.sandbox.server import SandboxServer, serve
 from pipelines.sandbox.world import World
 from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree
-from pipelines.warehouse.connect import wal
-from pipelines.warehouse.publish import checkpoint
 from tests.conformance.fixtures import Fixture, load_fixtures
 from tests.support.clock import VirtualClock
 from tests.support.documents import _at as declared_at
@@ -282,26 +279,11 @@ def _no_choice(tree: Tree) -> Tree:
     return [_no_choice(tree[0])] if isinstance(tree, list) else tree
 
 
-def unfinished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
-    """The write-ahead log of the work file each time before it is checkpointed, as a killed run leaves it."""
-    seen: list[tuple[str, bytes]] = []
-
-    def checkpointed(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-        seen.append(("write-ahead log", wal(path).read_bytes()))
-        checkpoint(connection, path)
-
-    monkeypatch.setattr(refresh, "checkpoint", checkpointed)
-    return seen
-
-
 @pytest.mark.fault("X2", "X3")
 def test_no_secret_of_a_tested_system_gets_past_the_masking(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
 ) -> None:
-    planting, logs = Planting(), unfinished(monkeypatch)
+    planting = Planting()
     house = House(tmp_path / "home", None)
     redactor, lake = Redactor(b"k" * 32), Lake(house.settings.lake)
     planted = set[str]()
@@ -322,11 +304,11 @@ def test_no_secret_of_a_tested_system_gets_past_the_masking(
     write_report(house.settings, house.clock)
     assert house.ask("SELECT * FROM meta.rejects") == []
     assert house.ask("SELECT count(*) > 3 FROM meta.versions WHERE state = 'superseded'") == [(True,)]
-    pieces = [*logs, *everything(house.home), ("CSV", csv_of(house, capsys))]
+    pieces = [*everything(house.home), ("CSV", csv_of(house, capsys))]
     leaks = [(where, planting.secrets[secret]) for where, text in pieces for secret in found_in(text, planting.secrets)]
     assert leaks == []
     # what is no secret is where it was: the scan does look into all of them
-    for kind in ("values of lake/raw", "values of warehouse.duckdb", "values of work", "CSV", "write-ahead log"):
+    for kind in ("values of lake/raw", "values of warehouse.duckdb", "values of work", "CSV"):
         assert any(b"api.example.com" in text for where, text in pieces if where.startswith(kind)), kind
     declared = len(PLACES) - len(planting.undeclared)
     record_property("cases", len(planting.secrets))
@@ -458,7 +440,7 @@ def test_no_key_or_token_of_ours_stands_in_anything_that_is_written_or_printed(
     monkeypatch.chdir(tmp_path)
     for name in ("", "httpx", "httpcore", "asyncio", "pipelines", "dagster"):
         caplog.set_level(logging.DEBUG, logger=name)
-    home, said, wals = tmp_path / "home", "", unfinished(monkeypatch)
+    home, said = tmp_path / "home", ""
     with serve(World(seed=11, days=1, now=NOW)) as server:
         tokens = [f"own-token-{n}/+=%" for n in range(4)]
         executions = [
@@ -499,7 +481,7 @@ def test_no_key_or_token_of_ours_stands_in_anything_that_is_written_or_printed(
     assert run("status", "--json") == 0
     logged = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records)
     secrets = [*(key for form in range(len(FORMS)) for key in own_keys(form).values()), *tokens]
-    pieces = [*wals, *everything(home), ("stdout and stderr", said.encode()), ("logs", logged.encode()), ("CSV", csv_of(house, capsys))]
+    pieces = [*everything(home), ("stdout and stderr", said.encode()), ("logs", logged.encode()), ("CSV", csv_of(house, capsys))]
     assert [(where, secret) for where, text in pieces for secret in found_in(text, secrets)] == []
     assert house.ask("SELECT count(*) > 5 FROM core.results") == [(True,)]
     assert any(where.startswith("dagster/history/runs/") and b"pull_datadog" in text for where, text in pieces)

@@ -89,9 +89,9 @@ def test_kill_while_the_warehouse_is_written_leaves_the_last_published_one(undis
     before = table_hashes(house.settings.warehouse, ("core",))
     house.only = ()
     process = _start(house)
-    wal = house.home / "work" / "warehouse.duckdb.wal"
-    deadline = time.monotonic() + 60
-    while not wal.exists() and process.poll() is None and time.monotonic() < deadline:
+    work = house.home / "work" / "warehouse.duckdb"
+    untouched, deadline = work.stat().st_mtime_ns, time.monotonic() + 60
+    while work.stat().st_mtime_ns == untouched and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
