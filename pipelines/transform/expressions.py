@@ -133,14 +133,14 @@ def quoted(text: pl.Expr) -> pl.Expr:
 def json_object(fields: Mapping[str, pl.Expr]) -> pl.Expr:
     """A JSON object out of expressions that are JSON text already (leaves decoded as JSON); NULL ones are left out,
     and an object without any field is NULL."""
-    parts = [pl.format('"{}":{}', pl.lit(name), value.cast(pl.String)) for name, value in fields.items()]
-    body = pl.concat_str(parts, separator=",", ignore_nulls=True)
-    return pl.when(body != "").then(pl.concat_str(pl.lit("{"), body, pl.lit("}")))
+    parts = [pl.concat_str(pl.lit(f'"{name}":'), value.cast(pl.String)) for name, value in fields.items()]
+    body = pl.concat_str(parts, separator=",", ignore_nulls=True).replace("", None)  # named once: what is named twice is computed twice
+    return pl.concat_str(pl.lit("{"), body, pl.lit("}"))
 
 
 def json_list(texts: pl.Expr) -> pl.Expr:
     """A JSON list out of a list column whose elements are JSON text already; NULL stays NULL."""
-    return pl.when(texts.is_not_null()).then(pl.concat_str(pl.lit("["), texts.list.join(",", ignore_nulls=True), pl.lit("]")))
+    return pl.concat_str(pl.lit("["), texts.list.join(",", ignore_nulls=True), pl.lit("]"))
 
 
 def outcome(rules: Sequence[tuple[pl.Expr, str]]) -> list[pl.Expr]:
@@ -159,9 +159,8 @@ def outcome(rules: Sequence[tuple[pl.Expr, str]]) -> list[pl.Expr]:
 
 def explode_indexed(frame: pl.DataFrame, column: str, index: str) -> pl.DataFrame:
     """One row per list element, with its place from 0 as `index`; rows with NULL or empty lists vanish."""
-    kept = frame.filter(pl.col(column).list.len() > 0)
-    indexed = kept.with_columns(pl.int_ranges(pl.col(column).list.len(), dtype=pl.Int64).alias(index))
-    return indexed.explode(column, index)
+    indexed = frame.with_columns(pl.int_ranges(pl.col(column).list.len(), dtype=pl.Int64).alias(index))
+    return indexed.explode(column, index, empty_as_null=False, keep_nulls=False)
 
 
 def snake_case(name: str) -> str:

@@ -37,20 +37,19 @@ def split(frame: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, pl.DataFrame
     `rejects` has the columns entity_id, json_pointer, rule, error. Of rows of one payload with one key the first stays; several
     payloads may tell of one run.
     """
+    rules = _rules(table)
+    keys = [name for name in table.model.primary_key() if name in frame.columns]
+    first = pl.struct("entity_id", *keys).is_first_distinct() if keys else pl.lit(value=True)
+    holds_for_all = frame.select(**{rule: holds.all() for rule, holds in rules}, first=first.all()).row(0, named=True)
     good = frame
     rejects: list[pl.DataFrame] = []
-    for rule, holds in _rules(table):
-        bad = good.filter(~holds)
-        if bad.height:
-            rejects.append(_rejects(bad, table, rule))
+    for rule, holds in rules:
+        if not holds_for_all[rule]:
+            rejects.append(_rejects(good.filter(~holds), table, rule))
             good = good.filter(holds)
-    keys = [name for name in table.model.primary_key() if name in good.columns]
-    if keys and good.height:
-        first = pl.struct("entity_id", *keys).is_first_distinct()
-        bad = good.filter(~first)
-        if bad.height:
-            rejects.append(_rejects(bad, table, "duplicate_key"))
-            good = good.filter(first)
+    if not holds_for_all["first"]:
+        rejects.append(_rejects(good.filter(~first), table, "duplicate_key"))
+        good = good.filter(first)
     return good, pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECT_COLUMNS)
 
 

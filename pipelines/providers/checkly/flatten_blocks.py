@@ -9,7 +9,18 @@ from __future__ import annotations
 import polars as pl
 
 from pipelines.providers.checkly import flatten_probes
-from pipelines.providers.checkly.flatten_common import KEYS, WHOLE, elements, first_text, numbered, whole_number
+from pipelines.providers.checkly.flatten_common import (
+    KEYS,
+    WHOLE,
+    elements,
+    first_text,
+    is_object,
+    numbered,
+    opened_members,
+    told,
+    whole_number,
+    with_paths,
+)
 from pipelines.providers.checkly.flatten_probes import PROBES
 from pipelines.providers.checkly.leaves import API_REQUEST, API_RESPONSE, BLOCKS
 from pipelines.transform.contradictions import overfull
@@ -40,6 +51,14 @@ SCRIPTS = {
 
 _REQUESTING = ("apiCheckResult", *PROBES)
 _LOGGING = ("apiCheckResult", *SCRIPTS)
+
+_DURATIONS = (
+    "apiCheckResult/response/timingPhases",
+    "grpcCheckResult/timingPhases",
+    "tracerouteCheckResult/timingPhases",
+    "grpcCheckResult/response/timingPhases",
+)
+_OFFSETS = "apiCheckResult/response/timings"
 
 FILES = {
     "playwrightTestVideos": "video",
@@ -90,42 +109,35 @@ def status_code(number: pl.Expr) -> pl.Expr:
 
 def assertions(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.assertions`: one row per element of a block's `assertions`."""
-    parts = []
-    for block in _REQUESTING:
-        item = pl.col("item").struct
-        error = said(item.field("error"))
-        known = pl.coalesce(item.field("source"), item.field("comparison")).is_not_null()
-        request_error = pl.coalesce(_request_errors(block)).alias("request_error")
-        parts.append(
-            elements(opened, block, "assertions", request_error).select(
-                *KEYS,
-                item.field("source").alias("source"),
-                said(item.field("property")).alias("property"),
-                item.field("comparison").alias("operator"),
-                plain(item.field("target")).alias("target"),
-                plain(item.field("actual")).alias("actual"),
-                pl.when(error.is_not_null()).then(pl.lit("failed"))
-                .when(pl.col("request_error").is_not_null()).then(pl.lit("skipped"))
-                .when(known).then(pl.lit("passed"))
-                .otherwise(pl.lit("unknown")).alias("outcome"),
-                error.alias("error_message"),
-                json_object({"order": item.field("order"), "regex": item.field("regex")}).alias("attributes"),
-            )
-        )  # fmt: skip
     item = pl.col("item").struct
-    passed = item.field("passed")
-    parts.append(
-        elements(opened, "agenticCheckResult", "assertions").select(
-            *KEYS,
-            pl.lit("agentic").alias("source"),
-            item.field("condition").alias("property"),
-            plain(item.field("expected")).alias("target"),
-            plain(item.field("actual")).alias("actual"),
-            pl.when(passed).then(pl.lit("passed")).when(~passed).then(pl.lit("failed"))
-            .otherwise(pl.lit("unknown")).alias("outcome"),
-        )
+    error = said(item.field("error"))
+    known = pl.coalesce(item.field("source"), item.field("comparison")).is_not_null()
+    asked = elements(told(opened, block, "assertions", request_error=pl.coalesce(_request_errors(block))) for block in _REQUESTING)
+    rows = asked.select(
+        *KEYS,
+        item.field("source").alias("source"),
+        said(item.field("property")).alias("property"),
+        item.field("comparison").alias("operator"),
+        plain(item.field("target")).alias("target"),
+        plain(item.field("actual")).alias("actual"),
+        pl.when(error.is_not_null()).then(pl.lit("failed"))
+        .when(pl.col("request_error").is_not_null()).then(pl.lit("skipped"))
+        .when(known).then(pl.lit("passed"))
+        .otherwise(pl.lit("unknown")).alias("outcome"),
+        error.alias("error_message"),
+        json_object({"order": item.field("order"), "regex": item.field("regex")}).alias("attributes"),
     )  # fmt: skip
-    return numbered(parts, "assertion_index").with_columns(WHOLE.alias("step_index"))
+    passed = item.field("passed")
+    judged = elements([told(opened, "agenticCheckResult", "assertions")]).select(
+        *KEYS,
+        pl.lit("agentic").alias("source"),
+        item.field("condition").alias("property"),
+        plain(item.field("expected")).alias("target"),
+        plain(item.field("actual")).alias("actual"),
+        pl.when(passed).then(pl.lit("passed")).when(~passed).then(pl.lit("failed"))
+        .otherwise(pl.lit("unknown")).alias("outcome"),
+    )  # fmt: skip
+    return numbered([rows, judged], "assertion_index").with_columns(WHOLE.alias("step_index"))
 
 
 def timings(phases: pl.DataFrame) -> pl.DataFrame:
@@ -137,29 +149,20 @@ def timings(phases: pl.DataFrame) -> pl.DataFrame:
 
 def _all_phases(opened: pl.DataFrame) -> pl.DataFrame:
     """What `timings` reads, with the pointer of each total. gRPC's phases stand twice; the response's are in `attributes` too."""
-    owners = ("apiCheckResult/response", "grpcCheckResult", "tracerouteCheckResult", "grpcCheckResult/response")
-    parts = [_phases(opened, f"{owner}/timingPhases", "duration_ms") for owner in owners]
-    return pl.concat([*parts, _phases(opened, f"{owners[0]}/timings", "offset_ms")], how="diagonal")
-
-
-def _phases(opened: pl.DataFrame, place: str, measure: str) -> pl.DataFrame:
-    block, *below = place.split("/")
-    json_text = pl.col(block)
-    for field in below:
-        json_text = json_text.struct.field(field)
-    name = pl.col("item").struct.field("name")
-    return (
-        opened.select(*KEYS, members(json_text).alias("item"))
-        .explode("item")
-        .select(
-            *KEYS,
-            WHOLE.alias("step_index"),
-            pl.lit(f"/{place}/total").alias("json_pointer"),
-            renamed(name, _phase).alias("phase"),
-            non_negative(pl.col("item").struct.field("value").cast(pl.Float64, strict=False)).alias(measure),
-            name.alias("phase_raw"),
-        )
-        .filter(pl.col(measure).is_not_null(), pl.col("phase").is_not_null())
+    is_offset = pl.col("json_pointer") == pl.lit(f"/{_OFFSETS}/total")
+    places = (place.partition("/") for place in (*_DURATIONS, _OFFSETS))
+    texts = (told(opened, block, path, json_pointer=pl.lit(f"/{block}/{path}/total")) for block, _, path in places)
+    rows = opened_members(texts).with_columns(
+        phase=renamed(pl.col("name"), _phase), value=non_negative(pl.col("value").cast(pl.Float64, strict=False))
+    )
+    return rows.filter(pl.col("value").is_not_null(), pl.col("phase").is_not_null()).select(
+        *KEYS,
+        WHOLE.alias("step_index"),
+        "json_pointer",
+        "phase",
+        pl.when(~is_offset).then("value").alias("duration_ms"),
+        pl.when(is_offset).then("value").alias("offset_ms"),
+        pl.col("name").alias("phase_raw"),
     )
 
 
@@ -172,43 +175,40 @@ def errors(opened: pl.DataFrame) -> pl.DataFrame:
 
     An object with a message and an `error` of its own is two errors. Of equal messages the first name, code and stack stay.
     """
-    code = flatten_probes.failure_code()
-    parts = [_texts(opened, said("scheduleError"), "schedule")]
-    parts += [_texts(opened, text, "request", code) for text in request_errors()]
-    parts += [_texts(opened, text, origin, code) for origin, text in flatten_probes.reasons().items()]
-    parts += [_listed_errors(opened, block, origin) for block, origin in SCRIPTS.items()]
-    found = pl.concat(parts, how="diagonal").filter(said("message").is_not_null())
+    texts = [("schedule", said("scheduleError")), *(("request", text) for text in request_errors()), *flatten_probes.reasons().items()]
+    origins = {str(place): origin for place, (origin, _) in enumerate(texts)}
+    columns = [text.alias(str(place)) for place, (_, text) in enumerate(texts)]
+    single = (
+        opened.select(*KEYS, flatten_probes.failure_code().alias("code"), *columns)
+        .unpivot(list(origins), index=[*KEYS, "code"], variable_name="place", value_name="message")
+        .filter(pl.col("message").is_not_null())
+        .with_columns(pl.when(pl.col("place") != "0").then("code").alias("code"), origin=pl.col("place").replace(origins))
+        .drop("place")
+    )
+    found = pl.concat([single, _listed_errors(opened)], how="diagonal").filter(said("message").is_not_null())
     first = [pl.col(name).drop_nulls().first() for name in ("origin", "code", "name", "stack")]
     distinct = found.group_by(*KEYS, "message", maintain_order=True).agg(first)
     return numbered([distinct], "error_index").with_columns(WHOLE.alias("step_index"))
 
 
-def _texts(opened: pl.DataFrame, text: pl.Expr, origin: str, code: pl.Expr | None = None) -> pl.DataFrame:
-    blank = pl.lit(None, dtype=pl.String) if code is None else code
-    return opened.select(*KEYS, pl.lit(origin).alias("origin"), blank.alias("code"), text.alias("message"))
-
-
-def _listed_errors(opened: pl.DataFrame, block: str, origin: str) -> pl.DataFrame:
-    item = pl.col("item")
-    is_object = item.str.starts_with("{")
-    items = elements(opened, block, "errors")
-    cause = first_text(item, "$.error.message", "$.error")
+def _listed_errors(opened: pl.DataFrame) -> pl.DataFrame:
+    """The errors that blocks list: texts, or objects."""
+    lists = (told(opened, block, "errors", origin=pl.lit(origin)) for block, origin in SCRIPTS.items())
+    paths = ("$.name", "$.message", "$.stack", "$.error.name", "$.error.message", "$.error.stack", "$.error")
+    items = with_paths(elements(lists).with_row_index("row"), *paths)
+    message, cause = first_text("$.message"), first_text("$.error.message", "$.error")
     whole = items.select(
         *KEYS,
-        "place",
-        pl.when(is_object).then(first_text(item, "$.name", "$.error.name")).alias("name"),
-        pl.when(is_object).then(pl.coalesce(first_text(item, "$.message"), cause, plain(item))).otherwise(plain(item)).alias("message"),
-        pl.when(is_object).then(first_text(item, "$.stack", "$.error.stack")).alias("stack"),
+        "row",
+        "origin",
+        first_text("$.name", "$.error.name").alias("name"),
+        pl.coalesce(message, cause, plain(pl.col("item"))).alias("message"),
+        first_text("$.stack", "$.error.stack").alias("stack"),
     )
-    inside = items.filter(is_object, first_text(item, "$.message").is_not_null(), cause.is_not_null()).select(
-        *KEYS,
-        "place",
-        first_text(item, "$.error.name").alias("name"),
-        cause.alias("message"),
-        first_text(item, "$.error.stack").alias("stack"),
+    inside = items.filter(message.is_not_null(), cause.is_not_null()).select(
+        *KEYS, "row", "origin", first_text("$.error.name").alias("name"), cause.alias("message"), first_text("$.error.stack").alias("stack")
     )
-    both = pl.concat([whole, inside]).sort("place", maintain_order=True)
-    return both.select(*KEYS, "name", "message", "stack", pl.lit(origin).alias("origin"))
+    return pl.concat([whole, inside]).sort("row", maintain_order=True).drop("row")
 
 
 def logs(opened: pl.DataFrame) -> pl.DataFrame:
@@ -216,24 +216,15 @@ def logs(opened: pl.DataFrame) -> pl.DataFrame:
 
     Hand-made fixtures have times relative to the start: they are no instants, so `logged_at` is NULL there.
     """
-    parts = []
-    for block in _LOGGING:
-        item = pl.col("item").struct
-        is_group = item.field("name").is_not_null() & item.field("value").str.starts_with("[")
-        group = members(pl.when(is_group).then(item.field("value"))).list.eval(pl.element().struct.field("value"))
-        parts.append(
-            opened.select(*KEYS, members(pl.col(block).struct.field("jobLog")).alias("item"))
-            .explode("item")
-            .filter(item.field("value").is_not_null())
-            .select(
-                *KEYS,
-                item.field("name").alias("phase"),
-                pl.when(is_group).then(group).otherwise(pl.concat_list(item.field("value"))).alias("line"),
-            )
-            .explode("line")
-            .filter(pl.col("line").is_not_null())
-        )
-    lines = numbered(parts, "log_index").with_columns(pl.when(pl.col("line").str.starts_with("{")).then("line").alias("object"))
+    is_group = pl.col("name").is_not_null() & pl.col("value").str.starts_with("[")
+    group = members(pl.when(is_group).then("value")).list.eval(pl.element().struct.field("value"))
+    lines = (
+        opened_members(told(opened, block, "jobLog") for block in _LOGGING)
+        .select(*KEYS, phase="name", line=pl.when(is_group).then(group).otherwise(pl.concat_list("value")))
+        .explode("line")
+        .filter(pl.col("line").is_not_null())
+    )
+    lines = numbered([lines], "log_index").with_columns(pl.when(pl.col("line").str.starts_with("{")).then("line").alias("object"))
     lines = lines.select(
         *KEYS, "log_index", "phase", "line", *(inner(pl.col("object"), f"$.{name}").alias(name) for name in ("time", "level", "msg"))
     )
@@ -252,67 +243,50 @@ def artifacts(opened: pl.DataFrame) -> pl.DataFrame:
 
     Files are URLs, or objects with name, url and filename (recorded runner message); addresses lose query and fragment.
     """
-    parts = []
-    for block in _LOGGING:
-        tree = BLOCKS[block]
-        for field, kind in FILES.items():
-            if field not in tree:
-                continue
-            if isinstance(tree[field], list):
-                item = pl.col("item")
-                is_object = item.str.starts_with("{")
-                name = pl.coalesce(inner(item, "$.filename"), inner(item, "$.name"))
-                parts.append(
-                    elements(opened, block, field).select(
-                        *KEYS,
-                        pl.lit(kind).alias("kind"),
-                        pl.when(is_object).then(name).alias("name"),
-                        _address(pl.when(is_object).then(inner(item, "$.url")).otherwise(plain(item))).alias("url"),
-                    )
-                )
-            else:
-                url = said(pl.col(block).struct.field(field))
-                parts.append(opened.select(*KEYS, pl.lit(kind).alias("kind"), _address(url).alias("url")))
-    manifest = members(pl.col("agenticCheckResult").struct.field("artifactManifest"))
-    parts.append(
-        opened.select(*KEYS, manifest.alias("item"))
-        .explode("item")
-        .select(*KEYS, pl.lit("file").alias("kind"), pl.col("item").struct.field("name").alias("name"))
+    lists: list[pl.DataFrame] = []
+    addresses: list[pl.DataFrame] = []
+    places = [(block, field) for block in _LOGGING for field in FILES if field in BLOCKS[block]]
+    for part, (block, field) in enumerate(places):
+        files = told(opened, block, field, part=pl.lit(part), kind=pl.lit(FILES[field]))
+        (lists if isinstance(BLOCKS[block][field], list) else addresses).append(files)
+    manifest = told(opened, "agenticCheckResult", "artifactManifest", part=pl.lit(len(places)), kind=pl.lit("file"))
+    listed = with_paths(elements(lists), "$.filename", "$.name", "$.url").select(
+        *KEYS,
+        "part",
+        "kind",
+        pl.coalesce("$.filename", "$.name").alias("name"),
+        pl.when(is_object("item")).then("$.url").otherwise(plain(pl.col("item"))).alias("url"),
     )
-    found = pl.concat(parts, how="diagonal").filter(pl.col("url").is_not_null() | pl.col("name").is_not_null())
-    last_part = said(pl.col("url").str.strip_chars_end("/").str.extract(r"([^/]+)$"))
-    named = found.with_columns(pl.coalesce("name", last_part).alias("name"))
+    parts = [listed, pl.concat(addresses).rename({"item": "url"}), opened_members([manifest]).drop("value")]
+    found = pl.concat(parts, how="diagonal").sort("part", maintain_order=True)
+    found = found.with_columns(pl.col("url").str.replace(r"(?s)[?#].*$", "")).with_columns(said("url"))
+    found = found.filter(pl.col("url").is_not_null() | pl.col("name").is_not_null())
+    found = found.with_columns(last_part=pl.col("url").str.strip_chars_end("/").str.extract(r"([^/]+)$"))
+    named = found.with_columns(pl.coalesce("name", said("last_part")).alias("name"))
     return numbered([named], "artifact_index").with_columns(WHOLE.alias("step_index"))
-
-
-def _address(url: pl.Expr) -> pl.Expr:
-    return said(url.str.replace(r"(?s)[?#].*$", ""))
 
 
 def page_vitals(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.page_vitals`: web vitals with their score, page timings without one; ms but for CLS (recorded 2023)."""
     page = pl.col("item").struct
-    pages = explode_indexed(opened.select(*KEYS, pl.col("browserCheckResult").struct.field("pages").alias("item")), "item", "page_index")
-    parts = []
-    for field in ("webVitals", "pageTimings"):
-        metric = pl.col("metric").struct
-        value = metric.field("value")
-        is_object = value.str.starts_with("{")
-        number = pl.when(is_object).then(inner(value, "$.value")).otherwise(plain(value))
-        parts.append(
-            pages.select(*KEYS, "page_index", page.field("url").alias("page_url"), members(page.field(field)).alias("metric"))
-            .explode("metric")
-            .select(
-                *KEYS,
-                "page_index",
-                renamed(metric.field("name"), snake_case).alias("metric"),
-                "page_url",
-                number.cast(pl.Float64, strict=False).alias("value"),
-                pl.when(is_object).then(inner(value, "$.score")).str.to_lowercase().alias("score"),
-            )
-            .filter(pl.col("metric").is_not_null(), pl.col("value").is_not_null() | pl.col("score").is_not_null())
-        )
-    return pl.concat(parts).unique(("result_key", "page_index", "metric"), keep="first", maintain_order=True)
+    pages = explode_indexed(told(opened, "browserCheckResult", "pages"), "item", "page_index")
+    page = pl.col("item").struct
+    told_of_pages = (
+        pages.select(*KEYS, "page_index", page_url=page.field("url"), item=page.field(field)) for field in ("webVitals", "pageTimings")
+    )
+    given = pl.when(is_object("value")).then("value")
+    rows = opened_members(told_of_pages).select(
+        *KEYS,
+        "page_index",
+        renamed(pl.col("name"), snake_case).alias("metric"),
+        "page_url",
+        pl.coalesce(inner(given, "$.value"), plain(pl.when(~is_object("value")).then("value")))
+        .cast(pl.Float64, strict=False)
+        .alias("value"),
+        inner(given, "$.score").str.to_lowercase().alias("score"),
+    )
+    rows = rows.filter(pl.col("metric").is_not_null(), pl.col("value").is_not_null() | pl.col("score").is_not_null())
+    return rows.unique(("result_key", "page_index", "metric"), keep="first", maintain_order=True)
 
 
 def steps(opened: pl.DataFrame) -> pl.DataFrame:
@@ -321,7 +295,7 @@ def steps(opened: pl.DataFrame) -> pl.DataFrame:
     tool_input = json_object({"input": item.field("input")})
     return numbered(
         [
-            elements(opened, "agenticCheckResult", "steps").select(
+            elements([told(opened, "agenticCheckResult", "steps")]).select(
                 *KEYS,
                 plain(item.field("sequenceNumber")).alias("step_id"),
                 item.field("name").alias("name"),
@@ -339,7 +313,7 @@ def steps(opened: pl.DataFrame) -> pl.DataFrame:
 def suggestions(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.suggestions`: what an agent would change in its check."""
     item = pl.col("item").struct
-    return elements(opened, "agenticCheckResult", "suggestions").select(
+    return elements([told(opened, "agenticCheckResult", "suggestions")]).select(
         *KEYS,
         pl.col("place").alias("suggestion_index"),
         item.field("category").alias("category"),

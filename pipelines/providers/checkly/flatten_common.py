@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from pipelines.transform.expressions import explode_indexed, inner, said
+from pipelines.transform.expressions import explode_indexed, inner, members, said
 
 KEYS = ("entity_id", "result_key")
 WHOLE = pl.lit(-1, dtype=pl.Int64)
@@ -18,21 +18,44 @@ def whole_number(number: pl.Expr) -> pl.Expr:
     return number.cast(pl.Int64, strict=False)
 
 
-def first_number(json_text: pl.Expr, *paths: str) -> pl.Expr:
-    """The number at the first of several JSONPaths that has one."""
-    return pl.coalesce(inner(json_text, path).cast(pl.Float64, strict=False) for path in paths)
+def first_number(*texts: pl.Expr | str) -> pl.Expr:
+    """The first of several texts (strings name columns) that is a number."""
+    numbers = (pl.col(text) if isinstance(text, str) else text for text in texts)
+    return pl.coalesce(number.cast(pl.Float64, strict=False) for number in numbers)
 
 
-def first_text(json_text: pl.Expr, *paths: str) -> pl.Expr:
-    """The text at the first of several JSONPaths that has one."""
-    return pl.coalesce(said(inner(json_text, path)) for path in paths)
+def first_text(*texts: pl.Expr | str) -> pl.Expr:
+    """The first of several texts (strings name columns) that says anything."""
+    return pl.coalesce(said(text) for text in texts)
 
 
-def elements(opened: pl.DataFrame, block: str, field: pl.Expr | str, *carried: pl.Expr) -> pl.DataFrame:
-    """One row per element of a list of a block, as `item`, with its place in the list as `place`."""
-    items = pl.col(block).struct.field(field) if isinstance(field, str) else field
-    frame = explode_indexed(opened.select(*KEYS, *carried, items.alias("item")), "item", "place")
-    return frame.filter(pl.col("item").is_not_null())
+def is_object(column: str) -> pl.Expr:
+    """True where JSON text is an object."""
+    return pl.col(column).str.starts_with("{")
+
+
+def with_paths(frame: pl.DataFrame, *paths: str) -> pl.DataFrame:
+    """The frame with what stands at JSONPaths of its `item`s, in columns of these names; NULL where an item is no object."""
+    return frame.with_columns(inner(pl.when(is_object("item")).then("item"), path).alias(path) for path in paths)
+
+
+def told(opened: pl.DataFrame, block: str, path: str, **carried: pl.Expr) -> pl.DataFrame:
+    """The results that tell what stands at a path of a block: that as `item`, and what is `carried` along."""
+    item = pl.col(block)
+    for name in path.split("/"):
+        item = item.struct.field(name)
+    return opened.select(*KEYS, item.alias("item"), **carried).filter(pl.col("item").is_not_null())
+
+
+def elements(lists: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """One row per element of the `item`s of frames of `told`, with its place in its list as `place`."""
+    return explode_indexed(pl.concat(lists), "item", "place").filter(pl.col("item").is_not_null())
+
+
+def opened_members(texts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """One row per member of the `item`s of frames of `told`, which are JSON text: its `name` and `value`."""
+    lists = pl.concat(texts).with_columns(members(pl.col("item")))
+    return lists.explode("item", empty_as_null=False, keep_nulls=False).unnest("item")
 
 
 def numbered(parts: Sequence[pl.DataFrame], index: str) -> pl.DataFrame:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipelines.providers.checkly.flatten_common import KEYS, WHOLE, elements, first_number, first_text, whole_number
+from pipelines.providers.checkly.flatten_common import (
+    KEYS,
+    WHOLE,
+    elements,
+    first_number,
+    first_text,
+    is_object,
+    told,
+    whole_number,
+    with_paths,
+)
 from pipelines.providers.checkly.leaves import BLOCKS
 from pipelines.schemas.leaves import Tree
 from pipelines.transform.expressions import as_json, from_iso, inner, json_object, non_negative, plain, said
@@ -61,7 +71,9 @@ def certificates(opened: pl.DataFrame) -> pl.DataFrame:
         "protocol": _either("protocol", "tlsVersion"),
         "is_chain_trusted": _either("chainTrusted", "chainTrusted"),
         "is_hostname_verified": _either("hostnameVerified", "hostnameVerified"),
-        "handshake_ms": non_negative(pl.coalesce(_SSL_RESPONSE.field("handshakeTimeMs"), first_number(_SSL.field("handshakeTimeMs"), "$"))),
+        "handshake_ms": non_negative(
+            pl.coalesce(_SSL_RESPONSE.field("handshakeTimeMs"), first_number(inner(_SSL.field("handshakeTimeMs"), "$")))
+        ),
     }
     rest = _rest("sslCheckResult", "resolvedIp", "protocol", "cipherSuite", "handshakeTimeMs", "hostnameVerified", "chainTrusted")
     return opened.filter(pl.any_horizontal(leaf.is_not_null(), *(fact.is_not_null() for fact in facts.values()))).select(
@@ -119,45 +131,52 @@ def _asked(opened: pl.DataFrame, block: str, host: pl.Expr | None, own: dict[str
 
 def hops(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.hops`: the routers of a traceroute in order; the hop stays whole in `attributes`, since its keys are not documented."""
-    item = pl.col("item")
-    frame = elements(opened, "tracerouteCheckResult", _ROUTE_RESPONSE.field("hops")).filter(item.str.starts_with("{"))
-    loss = first_number(item, "$.loss_percentage", "$.lossPercent", "$.lossPercentage")
+    loss = ("$.loss_percentage", "$.lossPercent", "$.lossPercentage")
+    number = ("$.hop_number", "$.hop", "$.hopNumber")
+    host = ("$.main_host", "$.mainHost", "$.hostname")
+    ip = ("$.main_ip", "$.address", "$.mainIp", "$.ip")
     rtt = {
         "rtt_avg_ms": ("$.rtt.avg", "$.rttMs", "$.rtt_ms", "$.avg_ms", "$.avgMs", "$.rtt"),
         "rtt_min_ms": ("$.rtt.best", "$.best_ms", "$.bestMs"),
         "rtt_max_ms": ("$.rtt.worst", "$.worst_ms", "$.worstMs"),
     }
-    answered = first_number(item, *rtt["rtt_avg_ms"]).is_not_null()
-    return frame.select(
+    items = elements([told(opened, "tracerouteCheckResult", "response/hops")]).filter(is_object("item"))
+    items = with_paths(items, *loss, *number, *host, *ip, "$.asn", *(path for paths in rtt.values() for path in paths))
+    items = items.with_columns(packet_loss_pct=first_number(*loss))
+    return items.select(
         *KEYS,
         pl.lit(0, dtype=pl.Int64).alias("trace_index"),
         pl.col("place").alias("hop_index"),
         WHOLE.alias("step_index"),
-        whole_number(first_number(item, "$.hop_number", "$.hop", "$.hopNumber")).alias("hop_number"),
-        first_text(item, "$.main_host", "$.mainHost", "$.hostname").alias("host"),
-        first_text(item, "$.main_ip", "$.address", "$.mainIp", "$.ip").alias("ip"),
-        first_text(item, "$.asn").alias("asn"),
-        pl.when(loss.is_not_null()).then(loss < 100).when(answered).then(pl.lit(value=True)).alias("is_reachable"),
-        loss.alias("packet_loss_pct"),
-        *(non_negative(first_number(item, *paths)).alias(name) for name, paths in rtt.items()),
-        item.alias("attributes"),
+        whole_number(first_number(*number)).alias("hop_number"),
+        first_text(*host).alias("host"),
+        first_text(*ip).alias("ip"),
+        first_text("$.asn").alias("asn"),
+        pl.when(pl.col("packet_loss_pct").is_not_null())
+        .then(pl.col("packet_loss_pct") < 100)
+        .when(first_number(*rtt["rtt_avg_ms"]).is_not_null())
+        .then(pl.lit(value=True))
+        .alias("is_reachable"),
+        "packet_loss_pct",
+        *(non_negative(first_number(*paths)).alias(name) for name, paths in rtt.items()),
+        pl.col("item").alias("attributes"),
     )
 
 
 def pings(opened: pl.DataFrame) -> pl.DataFrame:
     """`core.pings`: round trips to the last hop that a traceroute reached; each number is the response's, else its block's."""
     latencies = [fields.field("finalHopLatency") for fields in (_ROUTE_RESPONSE, _ROUTE)]
-    told = [pl.when(latency.str.starts_with("{")).then(latency) for latency in latencies]
+    latencies = [pl.when(latency.str.starts_with("{")).then(latency) for latency in latencies]
     names = {"rtt_avg_ms": ("avg_ms", "avgMs"), "rtt_min_ms": ("best_ms", "bestMs"), "rtt_max_ms": ("worst_ms", "worstMs")}
-    return opened.filter(pl.coalesce(told).is_not_null()).select(
+    return opened.filter(pl.coalesce(latencies).is_not_null()).select(
         *KEYS,
         pl.lit(0, dtype=pl.Int64).alias("ping_index"),
         WHOLE.alias("step_index"),
         *(
-            non_negative(pl.coalesce(first_number(latency, *(f"$.{path}" for path in paths)) for latency in told)).alias(name)
+            non_negative(first_number(*(inner(latency, f"$.{path}") for latency in latencies for path in paths))).alias(name)
             for name, paths in names.items()
         ),
-        pl.coalesce(told).alias("attributes"),
+        pl.coalesce(latencies).alias("attributes"),
     )
 
 
@@ -167,7 +186,7 @@ def _either(in_response: str, in_block: str) -> pl.Expr:
 
 
 def _grpc_status() -> pl.Expr:
-    return whole_number(pl.coalesce(_GRPC_RESPONSE.field("grpcStatusCode"), first_number(_GRPC.field("grpcStatusCode"), "$")))
+    return whole_number(pl.coalesce(_GRPC_RESPONSE.field("grpcStatusCode"), first_number(inner(_GRPC.field("grpcStatusCode"), "$"))))
 
 
 def _truncation() -> pl.Expr:

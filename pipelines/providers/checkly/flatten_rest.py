@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import polars as pl
 
 from pipelines.providers.checkly import flatten_blocks, flatten_probes
-from pipelines.providers.checkly.flatten_common import first_text
 from pipelines.providers.checkly.leaves import BLOCKS, PAGE
 from pipelines.schemas.leaves import Tree
 from pipelines.transform.expressions import as_json, inner, json_list, json_object, quoted, said
@@ -74,8 +73,8 @@ def _left(block: str, tree: Mapping[str, Tree]) -> dict[str, pl.Expr]:
         left["errors"] = _beside(fields.field("errors"), "isSoft", pl.when(is_flag).then(is_soft).otherwise(quoted(is_soft)))
     for name in flatten_blocks.FILES:
         if isinstance(tree.get(name), list):
-            is_shadowed = first_text(pl.element(), "$.filename").is_not_null()
-            file_name = pl.when(is_shadowed).then(quoted(first_text(pl.element(), "$.name")))
+            is_shadowed = said(inner(pl.element(), "$.filename")).is_not_null()
+            file_name = pl.when(is_shadowed).then(quoted(said(inner(pl.element(), "$.name"))))
             left[name] = _beside(fields.field(name), "name", file_name)
     if block == "grpcCheckResult":
         left["response"] = json_object({"timingPhases": fields.field("response").struct.field("timingPhases")})
