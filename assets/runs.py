@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import polars as pl
 
 from assets.definitions import defs
-from assets.event_log import instance_ref
+from assets.event_log import BATCHED, instance_ref
 from assets.partitions import day_range_tags
 from assets.raw import raw_key
 from assets.resources import NOTEBOOK, SYNC_TAG
@@ -26,6 +27,7 @@ from assets.schedules import pull_config
 from pipelines.clock import Clock
 from pipelines.errors import ResulthouseError
 from pipelines.flows.pull import PullReport
+from pipelines.lake.history import read_syncs
 from pipelines.lake.private import Private
 from pipelines.lake.redact import Redactor
 from pipelines.lake.store import Lake
@@ -93,9 +95,7 @@ def _downstream() -> list[dg.AssetKey]:
 
 def _first_day(settings: Settings, providers: Mapping[str, Provider], now: datetime) -> datetime:
     """The earliest day that the run may touch: for the day partitions that the UI shows; the lake's coverage decides what is fetched."""
-    last = dict[str, datetime]()
-    for sync in Lake(settings.lake).syncs().to_pylist():
-        last[sync["provider"]] = max(sync["started_at"], last.get(sync["provider"], sync["started_at"]))
+    last = dict(read_syncs(Lake(settings.lake)).group_by("provider").agg(pl.col("started_at").max()).iter_rows())
     partitioned = [name for name, provider in providers.items() if not provider.is_tracked]
     return min(last[name] - settings.lookback if name in last else now - settings.start for name in partitioned)
 
@@ -110,6 +110,7 @@ def _run(
     selection: Sequence[dg.AssetKey] | None,
 ) -> Outcome:
     started = time.monotonic()
+    os.environ.update(BATCHED)
     gc.freeze()  # what the imports left, a million objects, is not looked through again and again
     with (
         _storage(instance_home),

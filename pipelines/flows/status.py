@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import polars as pl
+
 from pipelines.clock import Clock
 from pipelines.errors import LakeError, SettingsError, WarehouseError
-from pipelines.lake.history import Coverage, read_history
+from pipelines.lake.history import Coverage, read_history, read_syncs
 from pipelines.lake.store import Lake
 from pipelines.providers.spec import Provider
 from pipelines.settings import Settings
@@ -60,15 +62,17 @@ class ProviderStatus:
 def read_status(settings: Settings, providers: Mapping[str, Provider], clock: Clock) -> dict[str, ProviderStatus]:
     """The status of every provider. An absent lake or warehouse is fine. Raises SettingsError, LakeError."""
     lake, now = Lake(settings.lake), clock.now()
-    ledger = _ledger(settings)
-    return {name: _provider_status(settings, lake, provider, now, ledger) for name, provider in providers.items()}
+    ledger, syncs = _ledger(settings), read_syncs(lake)
+    return {name: _provider_status(settings, lake, provider, now, ledger, syncs) for name, provider in providers.items()}
 
 
-def _provider_status(settings: Settings, lake: Lake, provider: Provider, now: datetime, ledger: Mapping[str, int]) -> ProviderStatus:
+def _provider_status(
+    settings: Settings, lake: Lake, provider: Provider, now: datetime, ledger: Mapping[str, int], syncs: pl.DataFrame
+) -> ProviderStatus:
     history = read_history(lake, provider, now, settings.review, lambda run_id: None)
     status = ProviderStatus(
         landed=sum(history.counts().values()),
-        refused=sum(rule != "listed" for rule in lake.refused(provider.name)["rule"].to_pylist()),
+        refused=history.refused,
         open=history.open_count(),
         damaged=list(history.damaged),
     )
@@ -76,12 +80,10 @@ def _provider_status(settings: Settings, lake: Lake, provider: Provider, now: da
         status.configured = settings.is_configured(provider)
     except SettingsError as error:
         status.problem = str(error)
-    syncs = lake.syncs(provider.name).to_pylist()
-    if syncs:
-        last = max(syncs, key=lambda sync: (sync["started_at"], sync["sync_id"]))
+    for last in syncs.filter(provider=provider.name).sort("started_at", "sync_id").tail(1).to_dicts():
         status.detail_pending = last["detail_pending"] or 0
         status.last_sync = {name: last[name] for name in last if name not in ("provider", "open", "detail_pending")}
-    for file in lake.raw_files(provider.name):
+    for file in history.files:
         if file.name in ledger:
             status.rejected += ledger[file.name]
         elif file.name not in history.damaged:

@@ -25,6 +25,8 @@ TEMPORARY_PREFIX = ".tmp-"
 DAMAGED_SUFFIX = ".damaged"
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*-(?P<hash>[0-9a-f]{16})\.parquet")
+_LARGE = 256 * 1024
+"""Below that reading ahead and in threads takes longer than reading (0.7 instead of 0.35 ms a file)."""
 _SYNC_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -108,12 +110,13 @@ def verify(path: Path) -> bool:
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The columns of `schema`, in its order and types, NULL where the file lacks one. Not verified. LakeError."""
     try:
-        with pq.ParquetFile(path) as file:
-            if file.schema_arrow.equals(schema):  # as it mostly is
-                return file.read().replace_schema_metadata(None)
+        is_large = path.stat().st_size >= _LARGE
+        with pq.ParquetFile(path, pre_buffer=is_large) as file:
             there = set(file.schema_arrow.names)
             present = [name for name in schema.names if name in there]
-            table = file.read(columns=present)
+            table = file.read(columns=present, use_threads=is_large).replace_schema_metadata(None)
+        if table.schema.equals(schema):  # as it mostly is
+            return table
         columns = [
             table[field.name].cast(field.type) if field.name in present else pa.nulls(table.num_rows, field.type) for field in schema
         ]
@@ -125,17 +128,24 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
 def find(folder: Path) -> Iterator[Path]:
     """Every Parquet file below a folder, sorted by path; hidden ones are not looked at. Raises LakeError for a symbolic link."""
     refuse_link(folder)
-    if not folder.is_dir():
-        return
-    for entry in sorted(folder.iterdir()):
+    if folder.is_dir():
+        yield from _below(folder)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as listed:
+        entries = sorted(listed, key=lambda entry: entry.name)
+    for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
-            yield from find(entry)
-        elif entry.suffix == ".parquet":
-            if entry.is_symlink():
-                refuse_link(entry)
-            yield entry
+        path, is_link, is_file = folder / entry.name, entry.is_symlink(), entry.name.endswith(".parquet")
+        is_folder = path.is_dir() if is_link else entry.is_dir()
+        if is_link and (is_folder or is_file):
+            refuse_link(path)
+        if is_folder:
+            yield from _below(path)
+        elif is_file:
+            yield path
 
 
 def clean(folder: Path, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> int:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 
 import polars as pl
 
 from pipelines.lake import files
 from pipelines.lake.landed import RawFiles, read_landed
-from pipelines.lake.store import Lake
+from pipelines.lake.store import Lake, RawFile
 from pipelines.providers.spec import Known, Provider
 
 EVERY_SYNC_FOR = timedelta(hours=24)
@@ -64,7 +65,14 @@ class LakeHistory:
     _tracked: dict[_Key, datetime] = field(default_factory=dict)
     _failures: dict[_Key, _Failure] = field(default_factory=dict)
     _crowded: dict[_Key, list[Span]] = field(default_factory=dict)
-    _is_first_today: bool = True
+    _syncs: Callable[[], pl.DataFrame] = lambda: pl.DataFrame({"started_at": []})
+    refused: int = 0
+    """Rows of `refused`, but those that make others good."""
+
+    @property
+    def files(self) -> Sequence[RawFile]:
+        """Every raw file, sorted by name."""
+        return self._raw.files
 
     @property
     def damaged(self) -> list[str]:
@@ -179,6 +187,12 @@ class LakeHistory:
         failure = self._failures.get((known.endpoint, known.entity_id))
         return failure is not None and self.now - failure.first_at < GIVE_UP_AFTER
 
+    @cached_property
+    def _is_first_today(self) -> bool:
+        """Read when it is asked for, which mostly nobody does: the files of all syncs of all providers lie together."""
+        today = self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return self._syncs().filter(pl.col("started_at") >= today, pl.col("started_at") < self.now).is_empty()
+
     def _waiting(self) -> list[Known]:
         """Never landed, not closed: tracked runs and failed fetches."""
         waiting: list[Known] = []
@@ -240,12 +254,14 @@ def read_history(
     _read_tracked(history, lake, provider)
     _read_refused(history, lake, provider)
     _read_windows(history, lake, provider, history._raw.present)
-    today = now.astimezone(UTC).date()
-    history._is_first_today = all(
-        started_at.astimezone(UTC).date() != today or started_at >= now
-        for started_at in lake.syncs(provider.name)["started_at"].to_pylist()
-    )
+    history._syncs = lambda: read_syncs(lake, provider)
     return history
+
+
+def read_syncs(lake: Lake, provider: Provider | None = None) -> pl.DataFrame:
+    """Every sync, or those of a provider."""
+    syncs = pl.DataFrame(lake.syncs())
+    return syncs if provider is None else syncs.filter(provider=provider.name)
 
 
 def read_coverage(lake: Lake, provider: Provider, now: datetime) -> list[Coverage]:
@@ -270,7 +286,10 @@ def _read_windows(history: LakeHistory, lake: Lake, provider: Provider, present:
     names = pl.Series(list(present), dtype=pl.String)
     scope, from_at, to_at = pl.col("scope"), pl.col("from_at"), pl.col("to_at")
     for endpoint in provider.endpoints:
-        windows = pl.DataFrame(pl.from_arrow(lake.windows(provider.name, endpoint.name))).with_row_index("row")
+        table = lake.windows(provider.name, endpoint.name)
+        if not table.num_rows:
+            continue
+        windows = pl.DataFrame(table).with_row_index("row")
         needed = windows.filter(pl.col("files").list.len() > 0).select("row", pl.col("files")).explode("files")
         lost = needed.filter(~pl.col("files").is_in(names.implode()).fill_null(value=False))
         spans = (
@@ -294,8 +313,10 @@ def _read_tracked(history: LakeHistory, lake: Lake, provider: Provider) -> None:
 def _read_refused(history: LakeHistory, lake: Lake, provider: Provider) -> None:
     """Keep what came after the entity's last landing: a good version makes earlier failures good."""
     table = lake.refused(provider.name).select(["endpoint", "entity_id", "parent_id", "rule", "event_at", "seen_at"])
+    history.refused = 0
     for row in sorted(table.to_pylist(), key=lambda row: row["seen_at"]):
         key = (row["endpoint"], row["entity_id"])
+        history.refused += row["rule"] != "listed"
         known = history.landed(key[0]).get(key[1])
         seen_at = row["seen_at"]
         if known is not None and known.last_landed_at is not None and seen_at < known.last_landed_at:

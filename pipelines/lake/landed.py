@@ -111,12 +111,14 @@ class Landed(Mapping[str, Known]):
 class RawFiles:
     """What the raw files of a provider hold, by endpoint.
 
-    `present`: the names of those that are there, with and without their folder. `damaged`: those that are unreadable or foreign.
+    `files`: all of them. `present`: the names of those that are there, with and without their folder. `damaged`: those that are
+    unreadable or foreign.
     """
 
     landed: dict[str, Landed] = field(default_factory=dict)
     present: set[str] = field(default_factory=set)
     damaged: list[str] = field(default_factory=list)
+    files: Sequence[RawFile] = ()
 
 
 def read_landed(lake: Lake, provider: Provider, ignore: Collection[str] = ()) -> RawFiles:
@@ -125,9 +127,9 @@ def read_landed(lake: Lake, provider: Provider, ignore: Collection[str] = ()) ->
 
 
 def _read(lake: Lake, provider: Provider, ignore: frozenset[str]) -> RawFiles:
-    found = RawFiles()
-    rules = {endpoint.name: endpoint.state for endpoint in provider.endpoints}
     every = lake.raw_files(provider.name)
+    found = RawFiles(files=every)
+    rules = {endpoint.name: endpoint.state for endpoint in provider.endpoints}
     held: dict[str, dict[Path, list[int]]] = {}
     for index, file in enumerate(every):
         if file.name not in ignore:

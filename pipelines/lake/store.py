@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.errors import LakeError, SettingsError
 from pipelines.lake import compact, files
@@ -313,10 +312,9 @@ class Lake:
         """Record one sync of one provider."""
         _write(self.root / "syncs", sync.sync_id, [asdict(sync)], SYNCS)
 
-    def syncs(self, provider: str | None = None) -> pa.Table:
-        """All syncs, or those of a provider."""
-        table = self._read(Path("syncs"), SYNCS)
-        return table if provider is None else table.filter(pc.equal(table["provider"], provider))
+    def syncs(self) -> pa.Table:
+        """All syncs."""
+        return self._read(Path("syncs"), SYNCS)
 
     def refuse(self, provider: str, refused: Sequence[Refused], sync_id: str) -> None:
         """Record what landed nothing."""

@@ -295,7 +295,7 @@ def test_a_crowded_second_is_an_alert_once_a_gap_for_good_and_costs_later_syncs_
 
 
 def _first_error(home: Path) -> object:
-    return Lake(home / "lake").syncs("datadog").sort_by("started_at")["error"][0]
+    return Lake(home / "lake").syncs().sort_by("started_at")["error"][0]
 
 
 # --- windows, units, clocks -----------------------------------------------------------------------------------------------

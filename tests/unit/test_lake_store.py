@@ -140,9 +140,8 @@ def test_windows_tracked_syncs_and_refused_come_back(lake: Lake) -> None:
     assert lake.tracked("docketqa").to_pylist() == [{"entity_id": "38", "endpoint": "test_runs", "first_seen_at": NOW}]
     lake.write_sync(Sync("s1", "datadog", NOW, NOW, requests=3, landed=2, unchanged=1, open=4, detail_pending=5))
     lake.write_sync(Sync("s1", "checkly", NOW, error="it failed"))
-    assert lake.syncs("checkly").to_pylist()[0]["error"] == "it failed"
-    assert lake.syncs("datadog").to_pylist()[0]["detail_pending"] == 5
-    assert lake.syncs().num_rows == 2
+    syncs = {sync["provider"]: sync for sync in lake.syncs().to_pylist()}
+    assert (len(syncs), syncs["checkly"]["error"], syncs["datadog"]["detail_pending"]) == (2, "it failed", 5)
     lake.refuse("datadog", [Refused("tests", "abc", "refused", NOW, body_sha256="f" * 64, body_bytes=9)], "s1")
     (refused,) = lake.refused("datadog").to_pylist()
     assert (refused["provider"], refused["entity_id"], refused["rule"], refused["body_bytes"]) == (
