@@ -16,9 +16,6 @@ from dagster._core.instance.ref import InstanceRef  # the public DagsterInstance
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 
-BATCHED = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
-"""Dagster's setting that what it writes at once, such as all that a run intends to do, comes at once."""
-
 
 class EventLog(SqliteEventLogStorage):
     """What is written is committed, event by event or batch by batch: no transaction outlives one.

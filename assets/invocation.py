@@ -42,6 +42,11 @@ def instance_home(settings: "Settings") -> Path:
     return use_instance(settings.home / "dagster")
 
 
+def write_events_together() -> None:
+    """Dagster's setting that the events it has at once, such as all that a run intends to do, are stored at once."""
+    os.environ["DAGSTER_EVENT_BATCH_SIZE"] = "1000"
+
+
 def use_instance(home: Path) -> Path:
     """Make this folder DAGSTER_HOME, with the repository's dagster.yaml but for its paths: they are Dagster's defaults there."""
     source = REPOSITORY / "dagster.yaml"

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import polars as pl
 
 from assets.definitions import defs
-from assets.event_log import BATCHED, instance_ref
+from assets.event_log import instance_ref
+from assets.invocation import write_events_together
 from assets.partitions import day_range_tags
 from assets.raw import raw_key
 from assets.resources import NOTEBOOK, SYNC_TAG
@@ -95,7 +95,7 @@ def _downstream() -> list[dg.AssetKey]:
 
 def _first_day(settings: Settings, providers: Mapping[str, Provider], now: datetime) -> datetime:
     """The earliest day that the run may touch: for the day partitions that the UI shows; the lake's coverage decides what is fetched."""
-    last = dict(read_syncs(Lake(settings.lake)).group_by("provider").agg(pl.col("started_at").max()).iter_rows())
+    last = dict(read_syncs(Lake(settings.lake)).select("provider", "started_at").group_by("provider").max().iter_rows())
     partitioned = [name for name, provider in providers.items() if not provider.is_tracked]
     return min(last[name] - settings.lookback if name in last else now - settings.start for name in partitioned)
 
@@ -110,7 +110,7 @@ def _run(
     selection: Sequence[dg.AssetKey] | None,
 ) -> Outcome:
     started = time.monotonic()
-    os.environ.update(BATCHED)
+    write_events_together()
     gc.freeze()  # what the imports left, a million objects, is not looked through again and again
     with (
         _storage(instance_home),

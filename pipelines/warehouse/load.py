@@ -240,11 +240,12 @@ def is_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _bound_memory(connection: duckdb.DuckDBPyConnection, *, is_bound: bool = True) -> None:
-    """While much is written: above this DuckDB writes to disk."""
+    """While much is written: above this DuckDB writes to disk, and nothing that was committed is put into the file unasked."""
     connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'" if is_bound else "RESET memory_limit")
     if not is_bound:  # RESET changes what is said and not what holds (DuckDB 1.5.5)
         row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
         connection.execute(f"SET memory_limit = '{row[0] if row else ''}'")
+    connection.execute("SET checkpoint_threshold = '256MB'")
     connection.execute("SET preserve_insertion_order = false" if is_bound else "RESET preserve_insertion_order")
 
 
