@@ -254,8 +254,8 @@ def within_memory(connection: duckdb.DuckDBPyConnection, step: Callable[[], obje
 
     Not everything can be put on disk: an aggregate, the first rows of many tables.
     """
-    _bound_memory(connection)
     try:
+        _bound_memory(connection)  # refused when more is held already that cannot be put on disk
         step()
     except duckdb.OutOfMemoryException:
         _bound_memory(connection, is_bound=False)

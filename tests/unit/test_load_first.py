@@ -12,8 +12,9 @@ import pytest
 from pipelines.flows import load, refresh
 from pipelines.flows.refresh import work_path
 from pipelines.lake.store import Lake, RawRow
-from pipelines.warehouse.connect import open_work
-from pipelines.warehouse.load import is_unfinished
+from pipelines.warehouse import load as warehouse_load
+from pipelines.warehouse.connect import Connection, open_work
+from pipelines.warehouse.load import is_unfinished, within_memory
 from tests.support.house import House
 
 T0 = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -59,6 +60,29 @@ def test_first_load_in_many_transactions_that_stops_midway_ends_as_one_in_a_sing
     with open_work(work_path(house.settings)) as connection:
         assert not is_unfinished(connection)
     record_property("cases", 1)
+
+
+@pytest.mark.fault("S12")
+def test_batches_that_the_memory_bound_is_too_small_for_are_loaded_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, undisturbed = House(tmp_path / "bound", None), House(tmp_path / "undisturbed", None)
+    for each in (house, undisturbed):
+        _land(each)
+    undisturbed.refresh()
+    short: list[bool] = []
+
+    def counted(connection: Connection, step: Callable[[], object]) -> None:
+        def taken() -> None:
+            short.append(False)
+            step()
+            short[-1] = True
+
+        within_memory(connection, taken)
+
+    monkeypatch.setattr(warehouse_load, "MEMORY_MB", 1)
+    monkeypatch.setattr(load, "within_memory", counted)
+    assert house.refresh().load.loaded["docketqa"] == 4
+    assert False in short
+    assert house.hashes(("core", "marts")) == undisturbed.hashes(("core", "marts"))
 
 
 def test_sightings_that_say_the_same_again_make_no_version(tmp_path: Path) -> None:
