@@ -100,11 +100,14 @@ class Internet(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._move()
         fault = None if self.frozen_at else self._fault(request.url.path)
-        (self.left.discard if fault in (None, "slow") else self.left.add)(f"{request.url.path}?{request.url.query!r}")
+        asked = f"{request.url.path}?{request.url.query!r}"
+        (self.left.discard if fault in (None, "slow") else self.left.add)(asked)
         if fault is not None:
             self.faults[fault] += 1
             self.has_refused |= fault == "wrong key"
             answer = await self._answer_oddly(fault, request)
+            if answer.status_code == 404:  # says all that there is to say, even if its body is cut
+                self.left.discard(asked)
         else:
             answer = await self._answer(request)
         answer.headers.setdefault("date", format_datetime(self.clock.now() + self.skew, usegmt=True))
