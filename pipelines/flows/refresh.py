@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -83,7 +84,7 @@ def _refresh(settings: Settings, providers: Mapping[str, Provider], clock: Clock
         report = RefreshReport(load_new(connection, lake, providers, clock, progress))
         if rebuild or contents(connection) != published_contents(settings.warehouse):
             write_gaps(connection, _gaps(lake, providers, clock))
-            within_memory(connection, lambda: build_marts(connection))
+            within_memory(connection, partial(build_marts, connection))
             ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
             report.rows = _row_counts(connection)
             checkpoint(connection, work)

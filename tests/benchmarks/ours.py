@@ -22,7 +22,7 @@ def main(lake: Path, out: Path, *, marts: bool) -> None:
     environ = {"RESULTHOUSE_HOME": str(out.parent / f"{out.stem}-home"), "RESULTHOUSE_LAKE": str(lake), "RESULTHOUSE_WAREHOUSE": str(out)}
     settings = load_settings(providers, environ=environ, dotenv=None)
     if not marts:
-        flow.build_marts = lambda connection: {}
+        flow.build_marts = lambda connection: None
     report = flow.refresh(settings, providers, SystemClock(), rebuild=True)
     if report.load.damaged or any(report.load.rejected.values()):
         raise RuntimeError(f"not everything was loaded: {report.load}")

@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from pipelines.schemas import CORE, META
+from pipelines.schemas.marts import MARTS
 from pipelines.warehouse.ddl import create_all
 from pipelines.warehouse.marts import build_marts
 
@@ -95,10 +96,11 @@ class Warehouse:
         self.connection.execute("INSERT INTO stage.changed_days SELECT DISTINCT utc_date FROM core.results")
         self._pending.clear()
 
-    def build(self) -> dict[str, int]:
-        """Write what was added and build the marts."""
+    def build(self) -> dict[str, object]:
+        """Write what was added and build the marts. Returns the row count of each."""
         self.write()
-        return build_marts(self.connection)
+        build_marts(self.connection)
+        return {name: self.rows(f"SELECT count(*) AS rows FROM marts.{name}")[0]["rows"] for name in MARTS}
 
     def rows(self, sql: str) -> list[dict[str, object]]:
         """The answer to a query, a dict per row."""
