@@ -99,7 +99,7 @@ NO_THREAD_DATA = "127"
 
 @pytest.mark.fault("S12")
 def test_memory_that_the_system_refuses_ends_a_load_and_the_next_one_does_all_of_it(folder: Path, record_property: Record) -> None:
-    """With a sentence where the library that asked for it says so; a library that aborts ends like a killed process."""
+    """With a sentence where the library that asked for it says so; a library that aborts, or waits for ever, ends like a killed process."""
     house, rooms = House(folder / "home", None), [0, 50, 100, 200, 400]
     lake, per_file = Lake(house.settings.lake), 2000
     land(lake, "s0", range(10))
