@@ -36,9 +36,11 @@ def _land(house: House) -> None:
 def test_first_load_in_many_transactions_that_stops_midway_ends_as_one_in_a_single_transaction(
     stopped_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
-    """Two transactions are derived together: it stops before anything is derived, when half of it is, and when all is but the ledger."""
+    """Two transactions are derived and put into the file together: it stops before any is, when half of it is, and when all is but the
+    ledger."""
     monkeypatch.setattr(load, "BATCH_BYTES", 1)  # a transaction per file
     monkeypatch.setattr(load, "DERIVED_AT_ONCE", 2)
+    monkeypatch.setattr(load, "KEPT_AT_ONCE", 2)
     house, undisturbed = House(tmp_path / "stopped", None), House(tmp_path / "undisturbed", None)
     for each in (house, undisturbed):
         _land(each)
