@@ -48,6 +48,10 @@ def test_a_folder_of_an_endpoint_that_is_not_known_is_named_and_hinders_no_other
     assert "from_another_version" in report.load.damaged[0]
     assert house.ask("SELECT result_id FROM core.results") == [("2",)]
     assert house.ask("SELECT count(*) FROM meta.loads") == [(1,)]  # once it is known, the other file loads, too
+    loaded = house.hashes()
+    report = house.refresh()  # nothing but that folder is new
+    assert (report.load.files, report.published, len(report.load.damaged)) == (0, False, 1)
+    assert house.hashes() == loaded
     house.is_damaged = True  # on purpose: a file of the lake is not in the ledger
 
 

@@ -87,20 +87,6 @@ def test_batches_that_the_memory_bound_is_too_small_for_are_loaded_all_the_same(
     assert house.hashes(("core", "marts")) == undisturbed.hashes(("core", "marts"))
 
 
-def test_files_of_an_endpoint_that_is_not_known_are_said_and_hinder_nothing(tmp_path: Path) -> None:
-    house = House(tmp_path, None)
-    house.is_damaged = True
-    _land(house)
-    house.refresh()
-    before = house.hashes()
-    row = RawRow("1", None, date(2026, 11, 20), T0, 200, "", "{}", "", 1)
-    Lake(house.settings.lake).land("docketqa", "of_a_later_version", [row], "20261121T000000")
-    report = house.refresh().load
-    assert (report.files, len(report.damaged)) == (0, 1)
-    assert "'of_a_later_version'" in report.damaged[0]
-    assert house.hashes() == before
-
-
 def test_sightings_that_say_the_same_again_make_no_version(tmp_path: Path) -> None:
     house = House(tmp_path, None)
     _land(house)
