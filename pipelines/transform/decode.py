@@ -7,6 +7,7 @@ A payload that is no JSON object does not fail the others: it comes back as a re
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -24,16 +25,12 @@ def decode(payloads: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyCon
     `decoded` has the column `doc` (a struct of the tree's shape) instead of `payload`; `rejected` has the columns of `payloads` without
     `payload`, and `rule`.
     """
-    connection.register("payloads_to_decode", payloads)
-    try:
-        table = connection.execute(
-            "SELECT * EXCLUDE (payload), TRY(json_type(payload)) AS payload_type,"
-            " TRY(json_transform(payload, ?)) AS doc FROM payloads_to_decode",
-            [json.dumps(structure(tree))],
-        ).to_arrow_table()
-    finally:
-        connection.unregister("payloads_to_decode")
-    frame = pl.DataFrame(table)
+    frame = ask(
+        connection,
+        "SELECT * EXCLUDE (payload), TRY(json_type(payload)) AS payload_type, TRY(json_transform(payload, ?)) AS doc FROM rows_in",
+        payloads,
+        [json.dumps(structure(tree))],
+    )
     is_object = pl.col("payload_type").eq_missing("OBJECT") & pl.col("doc").is_not_null()
     decoded = frame.filter(is_object).drop("payload_type")
     rejected = frame.filter(~is_object).select(
@@ -54,7 +51,7 @@ SELECT list_filter(
         WHEN 'NULL' THEN []
         ELSE [{'name': NULL::VARCHAR, 'value': text}]
     END, lambda e: e.value IS NOT NULL) AS members
-FROM texts"""
+FROM rows_in"""
 
 
 def split(texts: pl.Series) -> pl.Series:
@@ -62,9 +59,21 @@ def split(texts: pl.Series) -> pl.Series:
     if texts.null_count() == len(texts):
         return pl.Series([None], dtype=MEMBERS).new_from_index(0, len(texts))
     with _engine().cursor() as cursor:  # expressions are evaluated in several threads
-        cursor.register("texts", texts.rename("text").to_frame().to_arrow())
-        members = pl.Series(cursor.execute(_SPLIT).to_arrow_table()["members"], dtype=MEMBERS)
+        members = ask(cursor, _SPLIT, texts.rename("text").to_frame())["members"].cast(MEMBERS)
     return pl.select(pl.when(texts.is_not_null()).then(members)).to_series()
+
+
+def ask(connection: duckdb.DuckDBPyConnection, sql: str, rows_in: pl.DataFrame, values: Sequence[str] = ()) -> pl.DataFrame:
+    """What a statement says that reads `rows_in` once.
+
+    DuckDB gets the bare stream: any other registered object is read through a scanner of pyarrow's, and that one waits for ever for a
+    thread that the system refused (26.0.1, with DuckDB 1.5.5).
+    """
+    connection.register("rows_in", rows_in.__arrow_c_stream__())
+    try:
+        return pl.DataFrame(connection.execute(sql, values).to_arrow_table())
+    finally:
+        connection.unregister("rows_in")
 
 
 @cache

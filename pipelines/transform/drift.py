@@ -11,13 +11,14 @@ is walked in Python:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree, structure
+from pipelines.transform.decode import ask
 from pipelines.transform.expressions import plain
 
 if TYPE_CHECKING:  # a sync's first request does not wait for it
@@ -67,9 +68,9 @@ def escape(name: str) -> str:
 def _undocumented(texts: pl.DataFrame, tree: Tree, path: Path, connection: duckdb.DuckDBPyConnection) -> Iterator[pl.DataFrame]:
     """Drift in JSON texts (columns entity_id, value) that stand at one place: fields and types, by their distinct shapes."""
     texts = texts.with_row_index("row")
-    found = _asked(
+    found = ask(
         connection,
-        "SELECT TRY(json_structure(value))::VARCHAR AS shape, list(row)::UINTEGER[] AS row FROM texts_to_look_at GROUP BY 1",
+        "SELECT TRY(json_structure(value))::VARCHAR AS shape, list(row)::UINTEGER[] AS row FROM rows_in GROUP BY 1",
         texts,
     ).drop_nulls("shape")  # what is no JSON is a reject
     drift: list[tuple[int, str, str]] = []
@@ -90,21 +91,12 @@ def _undocumented(texts: pl.DataFrame, tree: Tree, path: Path, connection: duckd
 def _texts_at(texts: pl.DataFrame, path: Path, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Columns entity_id and value: the JSON texts at a declared place below these, a list's place among its names."""
     names = ("[*]" if name is None else '."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in path)
-    return _asked(
+    return ask(
         connection,
-        "SELECT entity_id, unnest(json_extract(value, ?))::VARCHAR AS value FROM texts_to_look_at",
+        "SELECT entity_id, unnest(json_extract(value, ?))::VARCHAR AS value FROM rows_in",
         texts,
         ["$" + "".join(names)],
     )
-
-
-def _asked(connection: duckdb.DuckDBPyConnection, sql: str, texts: pl.DataFrame, values: Sequence[str] = ()) -> pl.DataFrame:
-    """What a statement says of `texts_to_look_at`."""
-    connection.register("texts_to_look_at", texts.to_arrow(compat_level=pl.CompatLevel.newest()))
-    try:
-        return pl.DataFrame(connection.execute(sql, values).to_arrow_table())
-    finally:
-        connection.unregister("texts_to_look_at")
 
 
 class _Walk:
@@ -176,10 +168,10 @@ def _unread(places: Iterable[_Place], connection: duckdb.DuckDBPyConnection) -> 
     ).drop_nulls("value")
     distinct = owned.select("place", "value").unique().with_row_index("row").with_columns(pl.col("row").cast(pl.String))
     trees: dict[str, Tree] = {str(number): _only(tree) for number, (_, _, tree, _) in enumerate(texts)}
-    decoded = _asked(
+    decoded = ask(
         connection,
         # Each text as the only field of an object, named after its place: one statement decodes texts of many trees.
-        """SELECT row, json_transform('{"' || place || '":' || value || '}', ?) AS value FROM texts_to_look_at""",
+        """SELECT row, json_transform('{"' || place || '":' || value || '}', ?) AS value FROM rows_in""",
         distinct,
         [json.dumps(structure(trees))],
     )

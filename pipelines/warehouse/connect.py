@@ -9,10 +9,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from pipelines.errors import WarehouseError
+
+if TYPE_CHECKING:  # a query does not wait for it
+    import polars as pl
 
 Connection = duckdb.DuckDBPyConnection
 """What other rooms call a connection: they do not import DuckDB."""
@@ -96,6 +100,15 @@ def open_with_payloads(path: Path, landed: object) -> duckdb.DuckDBPyConnection:
         connection.execute(f"SET {name} = {value}")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def hand_over(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
+    """Give the rows of a frame a name, under which one statement can read them once.
+
+    As the bare stream: any other registered object is read through a scanner of pyarrow's, and that one waits for ever for a thread that
+    the system refused (26.0.1, with DuckDB 1.5.5).
+    """
+    connection.register(name, frame.__arrow_c_stream__())
 
 
 def wal(path: Path) -> Path:

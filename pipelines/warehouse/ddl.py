@@ -13,6 +13,7 @@ import polars as pl
 
 from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Table
 from pipelines.schemas.dictionary import Sources, source_of
+from pipelines.warehouse.connect import hand_over
 
 FORMAT = "6"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
@@ -93,7 +94,7 @@ def write_dictionary(connection: duckdb.DuckDBPyConnection, marts: Iterable[Tabl
     tables = [*CORE.values(), *marts, *META.values()]
     names = list(META["columns"].columns)
     frame = pl.DataFrame(dictionary(tables, known), schema=dict.fromkeys(names, pl.String), orient="row")
-    connection.register("dictionary_in", frame.to_arrow())
+    hand_over(connection, "dictionary_in", frame)
     connection.execute("INSERT INTO meta.columns BY NAME SELECT * FROM dictionary_in")
 
 

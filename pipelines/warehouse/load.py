@@ -13,6 +13,7 @@ import duckdb
 import polars as pl
 
 from pipelines.schemas import CHILDREN, SIGHTINGS
+from pipelines.warehouse.connect import hand_over
 
 MEMORY_MB = 200
 """What DuckDB may hold of the work file while it is loaded."""
@@ -68,60 +69,61 @@ class Loader:
         `versions` has the columns entity_id, payload_sha256, fetched_at, finality, raw_file and one row per entity; `frames` are validated
         and carry entity_id; `drift` has entity_id, json_pointer, kind. An older or non-monotone version changes nothing.
         """
-        self._register("incoming", versions)
-        self._choose_winners(source)
+        self._choose_winners(source, versions)
         self._remove_replaced(source)
         for name, frame in frames.items():
             if frame.height:
-                self._register("rows_in", frame)
-                self._insert(source, name)
+                self._insert(source, name, frame)
         if drift.height:
-            self._register("rows_in", drift)
             self._run(
                 "INSERT INTO stage.drift BY NAME SELECT $provider AS provider, $endpoint AS endpoint, r.*, w.fetched_at AS seen_at"
                 " FROM rows_in r JOIN winners w USING (entity_id)",
                 source,
+                drift,
             )
 
     def reject(self, source: Source, rejects: pl.DataFrame, scope: str) -> None:
         """Write dead letters: columns entity_id, payload_sha256, fetched_at, raw_file, json_pointer, rule, error."""
         if not rejects.height:
             return
-        self._register("rows_in", rejects)
-        self.connection.execute(
+        self._run(
             "INSERT OR IGNORE INTO meta.rejects BY NAME SELECT $provider AS provider, $endpoint AS endpoint,"
             " * EXCLUDE (fetched_at), $scope AS scope, fetched_at AS first_seen_at FROM rows_in"
             " QUALIFY row_number() OVER (PARTITION BY entity_id, payload_sha256, json_pointer, rule ORDER BY fetched_at) = 1",
-            {"provider": source.provider, "endpoint": source.endpoint, "scope": scope},
+            source,
+            rejects,
+            scope=scope,
         )
 
     def reject_versions(self, source: Source, versions: pl.DataFrame) -> None:
         """Count versions that gave no entity row. Same columns as `versions` of load_round."""
         if versions.height:
-            self._register("incoming", versions)
             self._run(
                 "INSERT INTO meta.versions BY NAME SELECT $provider AS provider, $endpoint AS endpoint, *, 'rejected' AS state"
-                " FROM incoming",
+                " FROM rows_in",
                 source,
+                versions,
             )
 
-    def _choose_winners(self, source: Source) -> None:
+    def _choose_winners(self, source: Source, incoming: pl.DataFrame) -> None:
         if source.keeps_history:  # all of it stands; the same version once more says nothing new
             self._run(
-                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces FROM incoming i"
+                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces FROM rows_in i"
                 " WHERE NOT EXISTS (FROM meta.versions c WHERE c.provider = $provider AND c.endpoint = $endpoint AND c.state = 'loaded'"
                 " AND c.entity_id = i.entity_id"
                 " AND c.fetched_at = i.fetched_at AND c.payload_sha256 = i.payload_sha256)",
                 source,
+                incoming,
             )
         else:
             # Newest observation wins; a final state never goes back to running; ties by hash so that order does not matter.
             self._run(
-                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, c.entity_id IS NOT NULL AS replaces FROM incoming i"
+                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, c.entity_id IS NOT NULL AS replaces FROM rows_in i"
                 " LEFT JOIN (SELECT * FROM meta.versions WHERE provider = $provider AND endpoint = $endpoint AND state = 'loaded')"
                 " c USING (entity_id) WHERE c.entity_id IS NULL OR"
                 " (i.finality, i.fetched_at, i.payload_sha256) > (c.finality, c.fetched_at, c.payload_sha256)",
                 source,
+                incoming,
             )
             self._run(
                 "UPDATE meta.versions SET state = 'superseded' WHERE provider = $provider AND endpoint = $endpoint"
@@ -131,8 +133,9 @@ class Loader:
         self._run(
             "INSERT INTO meta.versions BY NAME SELECT $provider AS provider, $endpoint AS endpoint, i.*,"
             " CASE WHEN w.entity_id IS NULL THEN 'superseded' ELSE 'loaded' END AS state"
-            " FROM incoming i LEFT JOIN winners w USING (entity_id)",
+            " FROM rows_in i LEFT JOIN winners w USING (entity_id)",
             source,
+            incoming,
         )
 
     def _remove_replaced(self, source: Source) -> None:
@@ -156,34 +159,40 @@ class Loader:
                 {"origin": source.origin},
             )
 
-    def _insert(self, source: Source, name: str) -> None:
+    def _insert(self, source: Source, name: str, frame: pl.DataFrame) -> None:
         if name == "results":
             self._run(
                 "INSERT INTO stage.results BY NAME SELECT r.*, w.payload_sha256, w.fetched_at, $provider AS provider,"
                 " $endpoint AS endpoint, $summary AS is_summary, r.started_at::DATE AS utc_date"
                 " FROM rows_in r JOIN winners w USING (entity_id)",
                 source,
+                frame,
                 summary=source.is_summary,
             )
-            self.connection.execute("INSERT INTO touched_results SELECT result_key FROM rows_in SEMI JOIN winners USING (entity_id)")
+            touched, keys = "INSERT INTO touched_results SELECT result_key", frame.select("entity_id", "result_key")
+            self._run(f"{touched} FROM rows_in SEMI JOIN winners USING (entity_id)", source, keys)
         elif name == "runs":
             self._run(
                 "INSERT INTO stage.runs BY NAME SELECT r.*, w.payload_sha256, w.fetched_at, $provider AS provider,"
                 " $endpoint AS endpoint, $summary AS is_summary FROM rows_in r JOIN winners w USING (entity_id)",
                 source,
+                frame,
                 summary=source.is_summary,
             )
-            self.connection.execute("INSERT INTO touched_runs SELECT run_key FROM rows_in SEMI JOIN winners USING (entity_id)")
+            touched, keys = "INSERT INTO touched_runs SELECT run_key", frame.select("entity_id", "run_key")
+            self._run(f"{touched} FROM rows_in SEMI JOIN winners USING (entity_id)", source, keys)
         elif name == "sightings":
             self._run(
                 "INSERT INTO stage.sightings BY NAME SELECT r.*, $provider AS provider, $endpoint AS endpoint,"
                 f" hash({_SAID}) AS said"
                 " FROM rows_in r SEMI JOIN winners USING (entity_id)",
                 source,
+                frame,
             )
             self._run(
                 "INSERT INTO touched_tests SELECT DISTINCT $provider, test_id FROM rows_in SEMI JOIN winners USING (entity_id)",
                 source,
+                frame.select("entity_id", "test_id").unique(),
             )
         else:
             schema = "stage" if source.is_summary else "core"
@@ -192,12 +201,12 @@ class Loader:
                 f"INSERT INTO {schema}.{name} BY NAME SELECT r.* EXCLUDE (entity_id), $provider AS provider, $origin AS endpoint{derived}"
                 " FROM rows_in r SEMI JOIN winners USING (entity_id)",
                 source,
+                frame,
             )
 
-    def _register(self, name: str, frame: pl.DataFrame) -> None:
-        self.connection.register(name, frame.to_arrow())
-
-    def _run(self, sql: str, source: Source, **more: object) -> None:
+    def _run(self, sql: str, source: Source, rows_in: pl.DataFrame | None = None, **more: object) -> None:
+        if rows_in is not None:
+            hand_over(self.connection, "rows_in", rows_in)
         values = {"provider": source.provider, "endpoint": source.endpoint, "origin": source.origin, **more}
         self.connection.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
 
@@ -217,7 +226,7 @@ class LedgerRow:
 def write_ledger(connection: duckdb.DuckDBPyConnection, files: Sequence[LedgerRow]) -> None:
     """Write one row per loaded file, and bring loaded, superseded and rejected up to date with `meta.versions`, in other files too."""
     frame = pl.DataFrame(files, schema_overrides={"loaded_at": pl.Datetime("us", "UTC")}, orient="row")
-    connection.register("rows_in", frame.to_arrow())
+    hand_over(connection, "rows_in", frame)
     connection.execute("INSERT INTO meta.loads BY NAME SELECT *, 0 AS loaded, 0 AS superseded, 0 AS rejected FROM rows_in")
     connection.execute(
         "UPDATE meta.loads l SET loaded = c.loaded, superseded = c.superseded, rejected = c.rejected FROM ("

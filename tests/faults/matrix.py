@@ -108,7 +108,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "S9": ("a damaged, empty or foreign file in the lake", "found by its hash, reported, the others load"),
     "S10": ("a damaged work file", "thrown away and rebuilt"),
     "S11": ("a crash between a file and its window", "no row twice"),
-    "S12": ("too little memory", "a sentence, or like a killed process where a library aborts or waits for ever; nothing is lost"),
+    "S12": ("too little memory", "a sentence, or like a killed process where a library aborts; nobody waits; nothing is lost"),
     "S13": ("10,000 small files", "bounded file handles"),
     "S14": (
         "another version of DuckDB or of the work file",

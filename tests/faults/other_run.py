@@ -61,8 +61,7 @@ def race(home: Path, number: int) -> str:
 def refresh(home: Path, room: int) -> str:
     """Refresh a home in a process that may take so many bytes more of memory: its exit code, and the sentence that it ends with.
 
-    Arrow, through which DuckDB reads frames, may wait for ever for a thread that it was refused (26.0.1, seen with a debugger: the clean-up
-    of a generator waits in the pool's only thread for a task of the same pool). Such a process is ended from outside, here by its alarm.
+    One that waits for ever is ended by its alarm, which no test takes for an answer.
     """
     words = home.parent / "words"
     child = os.fork()

@@ -2,6 +2,7 @@
 (`tests/benchmarks/start_up.py` does that)."""
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -20,6 +21,7 @@ HEAVY = {
 }
 SAID = "\nimport sys; sys.stderr.write('\\nloaded: ' + ' '.join(sys.modules))"
 COMMAND = "import sys; from assets.cli import app\ntry: app(sys.argv[1:])\nexcept SystemExit as end: assert not end.code, end.code" + SAID
+REFRESH = "import sys; from pathlib import Path; from tests.support.house import House; House(Path(sys.argv[1]), None).refresh()" + SAID
 READERS = {"duckdb", "polars", "pyarrow", "pipelines.providers.datadog"}
 
 
@@ -54,6 +56,15 @@ def test_a_sync_loads_neither_duckdb_nor_the_report_before_its_first_request(hom
     assert {"dagster", "httpx", "polars", "pyarrow"} <= before
     late = {"altair", "duckdb", "pipelines.flows.refresh", "pipelines.report", "pipelines.sandbox", "starlette", "vl_convert"}
     assert before & late == set()
+
+
+@pytest.mark.fault("S12")
+def test_a_refresh_reads_no_frame_through_the_scanner_that_waits_for_refused_threads(home: Path, tmp_path: Path) -> None:
+    """DuckDB loads `pyarrow.dataset` for any registered object that is no bare stream."""
+    shutil.copytree(home / "lake", tmp_path / "lake")
+    modules = loaded(REFRESH, home, str(tmp_path))
+    assert {"duckdb", "polars"} <= modules
+    assert "pyarrow.dataset" not in modules
 
 
 def loaded(script: str, home: Path, *arguments: str) -> set[str]:
