@@ -99,7 +99,7 @@ def load_new(
                 if number % DERIVED_AT_ONCE == 0:
                     _derive_apart(loader)
             if number % KEPT_AT_ONCE == 0:
-                connection.execute("CHECKPOINT")
+                within_memory(connection, partial(connection.execute, "CHECKPOINT"))
             report.count(batch.rounds)
             report.files += len(batch.ledger)
             done += batch.files

@@ -6,6 +6,7 @@ What needs several payloads (merging, tries, runs, test versions) is derived aft
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +16,8 @@ import polars as pl
 from pipelines.schemas import CHILDREN, SIGHTINGS
 from pipelines.warehouse.connect import hand_over
 
-MEMORY_MB = 200
-"""What DuckDB may hold of the work file while it is loaded."""
+MEMORY_MB = (200, 400)
+"""What DuckDB may hold of the work file while it is loaded, and when that is too little."""
 
 _FINGERPRINT = (
     """md5(regexp_replace(regexp_replace(lower(message), '''[^'']*''|"[^"]*"|`[^`]*`|[*]{3}[0-9a-f]{12}', '?', 'g'),"""
@@ -248,25 +249,27 @@ def is_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
     return found is not None
 
 
-def _bound_memory(connection: duckdb.DuckDBPyConnection, *, is_bound: bool = True) -> None:
+def _bound_memory(connection: duckdb.DuckDBPyConnection, megabytes: int | None) -> None:
     """While much is written: above this DuckDB writes to disk, and nothing that was committed is put into the file unasked."""
-    connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'" if is_bound else "RESET memory_limit")
-    if not is_bound:  # RESET changes what is said and not what holds (DuckDB 1.5.5)
+    connection.execute("RESET memory_limit" if megabytes is None else f"SET memory_limit = '{megabytes}MB'")
+    if megabytes is None:  # RESET changes what is said and not what holds (DuckDB 1.5.5)
         row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
         connection.execute(f"SET memory_limit = '{row[0] if row else ''}'")
     connection.execute("SET checkpoint_threshold = '256MB'")
-    connection.execute("SET preserve_insertion_order = false" if is_bound else "RESET preserve_insertion_order")
+    connection.execute("RESET preserve_insertion_order" if megabytes is None else "SET preserve_insertion_order = false")
 
 
 def within_memory(connection: duckdb.DuckDBPyConnection, step: Callable[[], object]) -> None:
-    """Take a step, which can be taken twice, within the bound; where that is too little, with all the memory there is.
+    """Take a step, which can be taken again, within a bound; where that is too little, within the next one, at last with all there is.
 
     Not everything can be put on disk: an aggregate, the first rows of many tables.
     """
-    try:
-        _bound_memory(connection)  # refused when more is held already that cannot be put on disk
+    for megabytes in MEMORY_MB:
+        with suppress(duckdb.OutOfMemoryException):
+            _bound_memory(connection, megabytes)  # refused when more is held already that cannot be put on disk
+            step()
+            break
+    else:
+        _bound_memory(connection, None)
         step()
-    except duckdb.OutOfMemoryException:
-        _bound_memory(connection, is_bound=False)
-        step()
-    _bound_memory(connection, is_bound=False)
+    _bound_memory(connection, None)

@@ -80,7 +80,7 @@ def test_batches_that_the_memory_bound_is_too_small_for_are_loaded_all_the_same(
 
         within_memory(connection, taken)
 
-    monkeypatch.setattr(warehouse_load, "MEMORY_MB", 1)
+    monkeypatch.setattr(warehouse_load, "MEMORY_MB", (1,))
     monkeypatch.setattr(load, "within_memory", counted)
     assert house.refresh().load.loaded["docketqa"] == 4
     assert False in short
