@@ -77,10 +77,11 @@ def build_warehouse(providers: dict[str, Provider]) -> dg.AssetsDefinition:
         found = {} if this == _checked(before) else {check.name: violations for check, violations in run_checks(settings.warehouse)}
         for schema, keys in (("core", core), ("marts", marts)):
             for name, key in keys.items():
+                counted = report.rows.get(f"{schema}.{name}")  # not of a view
                 yield dg.MaterializeResult(
                     asset_key=key,
                     metadata={
-                        "dagster/row_count": report.rows.get(f"{schema}.{name}", 0),
+                        **({} if counted is None else {"dagster/row_count": counted}),
                         "published": report.published,
                         "warehouse_bytes": report.bytes,
                         "rejects": report.rows.get("meta.rejects", 0),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from pipelines.flows import pull
@@ -74,9 +75,9 @@ def _first_version_is_the_last(patch: pytest.MonkeyPatch) -> None:
 def _oldest_version_stands(patch: pytest.MonkeyPatch) -> None:
     run = Loader._run
 
-    def wrong(self: Loader, sql: str, source: Source, **more: object) -> None:
+    def wrong(self: Loader, sql: str, source: Source, rows_in: pl.DataFrame | None = None, **more: object) -> None:
         newer, older = (f"{a}.fetched_at, i.payload_sha256) > (c.finality, {b}.fetched_at" for a, b in ("ic", "ci"))
-        run(self, sql.replace(newer, older), source, **more)
+        run(self, sql.replace(newer, older), source, rows_in, **more)
 
     patch.setattr(Loader, "_run", wrong)
 
