@@ -90,18 +90,27 @@ def render(results: Mapping[str, Any]) -> str:
 
 
 def _section(size: int, result: Mapping[str, Any]) -> str:
-    lake, machine, sides, bound = result["lake"], result["machine"], result["sides"], result["bound"]
-    ours = _medians(sides["ours"])
-    rows = sum(result["rows"].values())
+    machine = result["machine"]
     lines = [
         f"## {size:,} payloads",
         "",
         f"{result['date']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, "
         + ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
         + f"; {result['rounds']} rounds: `{result['command']}`",
-        "",
+    ]
+    if "sides" in result:
+        lines += ["", *_compared(result)]
+    if "mix" in result:
+        lines += ["", *_mixed(result["mix"])]
+    return "\n".join(lines) + "\n"
+
+
+def _compared(result: Mapping[str, Any]) -> list[str]:
+    lake, sides = result["lake"], result["sides"]
+    ours = _medians(sides["ours"])
+    lines = [
         f"{lake['payloads']:,} payloads, {lake['json_bytes'] / 1e6:,.0f} MB of JSON in {lake['files']:,} files of"
-        f" {lake['bytes'] / 1e6:,.0f} MB; {rows:,} rows compared ("
+        f" {lake['bytes'] / 1e6:,.0f} MB; {sum(result['rows'].values()):,} rows compared ("
         + ", ".join(f"{table} {count:,}" for table, count in result["rows"].items())
         + f"); ours writes {result['rows_of_ours']:,} rows into all core tables.",
         "",
@@ -115,35 +124,31 @@ def _section(size: int, result: Mapping[str, Any]) -> str:
             f" {cost['cpu_s'] / ours['cpu_s']:.2f} | {cost['peak_bytes'] / 2**20:,.0f} | {side['bytes'] / 1e6:,.1f} |"
             f" {lake['payloads'] / cost['wall_s']:,.0f} |"
         )
-    lines += ["", *_bound(bound, machine["cores"], ours["wall_s"])]
-    if "stages" in result:
-        lines += ["", *_stages(result["stages"])]
-    mix = result.get("mix")
-    if mix:
-        lake = mix["lake"]
-        lines += [
-            "",
-            f"All 13 endpoints, every table: {lake['payloads']:,} payloads, {lake['json_bytes'] / 1e6:,.0f} MB of JSON in"
-            f" {lake['files']:,} files of {lake['bytes'] / 1e6:,.0f} MB.",
-            "",
-            "| | wall s | CPU s | peak MiB | file MB | payloads/s |",
-            "|---|--:|--:|--:|--:|--:|",
-        ]
-        for name, side in mix["sides"].items():
-            cost = _medians(side)
-            lines.append(
-                f"| {TITLES[name]} | {cost['wall_s']:.1f} | {cost['cpu_s']:.1f} | {cost['peak_bytes'] / 2**20:,.0f} |"
-                f" {side['bytes'] / 1e6:,.1f} | {lake['payloads'] / cost['wall_s']:,.0f} |"
-            )
-        if "incremental" in mix:
-            added = mix["incremental"]
-            lines += [
-                "",
-                f"Then {added['payloads']:,} more: {added['full']:.1f} s of CPU, {added['full'] / added['empty']:.2f} times what they cost"
-                f" in an empty warehouse ({added['empty']:.1f} s); writing and publishing apart ({added['publish_full']:.1f} and"
-                f" {added['publish_empty']:.1f} s).",
-            ]
-    return "\n".join(lines) + "\n"
+    return [*lines, "", *_bound(result["bound"], result["machine"]["cores"], ours["wall_s"]), "", *_stages(result["stages"])]
+
+
+def _mixed(mix: Mapping[str, Any]) -> list[str]:
+    lake, added = mix["lake"], mix["incremental"]
+    lines = [
+        f"All 13 endpoints, every table: {lake['payloads']:,} payloads, {lake['json_bytes'] / 1e6:,.0f} MB of JSON in"
+        f" {lake['files']:,} files of {lake['bytes'] / 1e6:,.0f} MB.",
+        "",
+        "| | wall s | CPU s | peak MiB | file MB | payloads/s |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for name, side in mix["sides"].items():
+        cost = _medians(side)
+        lines.append(
+            f"| {TITLES[name]} | {cost['wall_s']:.1f} | {cost['cpu_s']:.1f} | {cost['peak_bytes'] / 2**20:,.0f} |"
+            f" {side['bytes'] / 1e6:,.1f} | {lake['payloads'] / cost['wall_s']:,.0f} |"
+        )
+    return [
+        *lines,
+        "",
+        f"Then {added['payloads']:,} more: {added['full']:.1f} s of CPU, {added['full'] / added['empty']:.2f} times what they cost"
+        f" in an empty warehouse ({added['empty']:.1f} s); writing and publishing apart ({added['publish_full']:.1f} and"
+        f" {added['publish_empty']:.1f} s).",
+    ]
 
 
 def _bound(bound: Mapping[str, Any], cores: int, ours_s: float) -> list[str]:

@@ -154,6 +154,32 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def compared(sides: Sequence[str], payloads: int, rounds: int, work: Path) -> dict[str, Any]:
+    """Ours beside the others, on a lake of the endpoints that all of them load."""
+    lake = work / "lake"
+    results, rows = side_by_side(sides, lake, rounds, work, is_large=payloads > ONCE_ABOVE)
+    stages = output_of([sys.executable, "-m", "tests.benchmarks.stages", str(lake), str(work / "stages.duckdb")])
+    found = {
+        "lake": lake_facts(lake),
+        "rows": rows,
+        "rows_of_ours": core_rows(work / "wanted.duckdb"),
+        "sides": results,
+        "bound": bound(lake, work),
+        "stages": json.loads(stages),
+    }
+    (work / "wanted.duckdb").unlink()
+    return found
+
+
+def mixed(sides: Sequence[str], rounds: int, work: Path) -> dict[str, Any]:
+    """Ours on a lake of every endpoint; afterwards some more payloads."""
+    lake = work / "mix"
+    results, _ = side_by_side(sides, lake, rounds, work)
+    found = {"lake": lake_facts(lake), "sides": results}
+    incremental = output_of([sys.executable, "-m", "tests.benchmarks.incremental", str(lake), str(work / "homes")])
+    return {**found, "incremental": json.loads(incremental)}
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.run")
@@ -161,6 +187,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sides", default=",".join(SIDES), help="of " + ", ".join(SIDES) + "; ours is always there")
+    parser.add_argument("--growth-only", action="store_true", help="only the lake of every endpoint, where nobody else stands")
     parser.add_argument("--work", type=Path, help="a folder for lakes and outputs, several times their size (default: a temporary one)")
     parser.add_argument("--no-page", action="store_true", help="print only")
     given = parser.parse_args()
@@ -169,34 +196,24 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         work = Path(folder)
-        say(f"making two lakes of {given.payloads} payloads")
+        say(f"making lakes of {given.payloads} payloads")
         pool = make_pool()
         os.fsync, fsync = (lambda descriptor: None), os.fsync  # what a crash loses here is made again
-        generate(work / "lake", given.payloads, given.seed, only=ENDPOINTS, pool=pool)
+        if not given.growth_only:
+            generate(work / "lake", given.payloads, given.seed, only=ENDPOINTS, pool=pool)
         generate(work / "mix", given.payloads, given.seed, pool=pool)
         os.fsync = fsync
-        results, rows = side_by_side(sides, work / "lake", given.rounds, work, is_large=given.payloads > ONCE_ABOVE)
-        result = {
-            "command": f"python -m tests.benchmarks.run --payloads {given.payloads} --rounds {given.rounds} --sides {','.join(sides)}",
+        what = "--growth-only" if given.growth_only else f"--sides {','.join(sides)}"
+        result: dict[str, Any] = {
+            "command": f"python -m tests.benchmarks.run --payloads {given.payloads} --rounds {given.rounds} {what}",
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "machine": machine(),
             "rounds": given.rounds,
-            "lake": lake_facts(work / "lake"),
-            "rows": rows,
-            "rows_of_ours": core_rows(work / "wanted.duckdb"),
-            "sides": results,
-            "bound": bound(work / "lake", work),
-            "stages": json.loads(
-                output_of([sys.executable, "-m", "tests.benchmarks.stages", str(work / "lake"), str(work / "stages.duckdb")])
-            ),
         }
-        (work / "wanted.duckdb").unlink()
+        if not given.growth_only:
+            result |= compared(sides, given.payloads, given.rounds, work)
         say("a lake of every endpoint")
-        mix, _ = side_by_side([name for name in MIX_SIDES if name in sides], work / "mix", given.rounds, work)
-        result["mix"] = {"lake": lake_facts(work / "mix"), "sides": mix}
-        result["mix"]["incremental"] = json.loads(
-            output_of([sys.executable, "-m", "tests.benchmarks.incremental", str(work / "mix"), str(work / "homes")])
-        )
+        result["mix"] = mixed(["ours"] if given.growth_only else [name for name in MIX_SIDES if name in sides], given.rounds, work)
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() and not given.no_page else {}
     known[str(given.payloads)] = result
     text = render(known)
