@@ -322,3 +322,6 @@ VIEWS = frozenset({"slo", "certificate_expiry", "freshness"})
 
 BY_DAY = frozenset({"executions", "daily_reliability", "timing_breakdown"})
 """Marts whose rows come from the results of their own `utc_date` and nothing else of other days."""
+
+BY_TEST = frozenset({"slow_steps", "incidents", "flaky_tests", "assertion_failures"})
+"""Marts whose rows come from the executions of their own `test_id` and nothing else of other tests."""

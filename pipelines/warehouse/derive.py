@@ -32,9 +32,7 @@ _CARRIED = (*_VERSIONED, "status", "target_url", "attributes")
 
 def derive(connection: duckdb.DuckDBPyConnection) -> None:
     """Derive everything from the rows of the touched results, runs and tests (temp tables of the Loader)."""
-    connection.execute(
-        "INSERT INTO stage.changed_days SELECT DISTINCT utc_date FROM core.results WHERE result_key IN (FROM touched_results)"
-    )
+    _run(connection, "before")
     _run(connection, "results", columns=_coalesced(RESULTS.columns, _RESULTS_APART, "ds"))
     runs = {"columns": _coalesced(RUNS.columns, _RUNS_APART, "dsx")}
     _run(connection, "runs", **runs)  # tries ask whether a run has ended …
@@ -53,7 +51,7 @@ def derive(connection: duckdb.DuckDBPyConnection) -> None:
             )
     _run(connection, "assertions")
     _run(connection, "tests", **_test_columns())
-    _run(connection, "days")
+    _run(connection, "changes")
     _run(connection, "meta")
 
 

@@ -1,29 +1,33 @@
 """Builds `marts.*` from the SELECTs in `marts/*.sql`, as `pipelines.schemas.marts` declares them. No SQL of a single mart lives here.
 
 A mart is a table, or a view when it depends on the current time. The declaration decides names, order, types and comments; a SELECT
-that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from the results of one day
-only the days are built anew whose results have changed (`derive/days.sql` writes them down); the others stand.
+that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from the results of one day, or
+of one test, only the days or tests are built anew whose results have changed (`derive/changes.sql` writes them down); the others stand.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from datetime import date
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import duckdb
 
 from pipelines.errors import WarehouseError
 from pipelines.schemas import Table
-from pipelines.schemas.marts import BY_DAY, MARTS, VIEWS
+from pipelines.schemas.marts import BY_DAY, BY_TEST, MARTS, VIEWS
 from pipelines.warehouse.connect import transaction
 from pipelines.warehouse.ddl import comment
 
 _FOLDER = Path(__file__).parent / "marts"
 _TYPES = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
 
-Days = Collection[date | None]
+_PARTS = {**dict.fromkeys(BY_DAY, "utc_date"), **dict.fromkeys(BY_TEST, "test_id")}
+_MOST_PARTS = 500
+"""Days or tests above which a mart is built as a whole: that is one statement, and soon cheaper."""
+
+Changed = Mapping[str, Collection[object]]
+"""Days and tests with changed results, by the name of their column."""
 
 
 def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
@@ -32,14 +36,14 @@ def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
     Raises WarehouseError when a SELECT does not give the declared columns; the marts of before stand then.
     """
     with transaction(connection):
-        days = _changed_days(connection)
-        if days is None:
+        changed = _changed(connection)
+        if changed is None:
             connection.execute("DROP SCHEMA IF EXISTS marts CASCADE")
             connection.execute("CREATE SCHEMA marts")
         for table in MARTS.values():
-            _build(connection, table, days)
+            _build(connection, table, changed)
         connection.execute("CREATE OR REPLACE TABLE stage.marts AS SELECT $fingerprint AS fingerprint", {"fingerprint": _fingerprint()})
-        connection.execute("DELETE FROM stage.changed_days")
+        connection.execute("DELETE FROM stage.changed")
 
 
 def select_of(name: str) -> str:
@@ -47,12 +51,13 @@ def select_of(name: str) -> str:
     return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
-def _changed_days(connection: duckdb.DuckDBPyConnection) -> Days | None:
-    """Days whose results have changed since the marts were built; None when the marts are not those of this version."""
+def _changed(connection: duckdb.DuckDBPyConnection) -> Changed | None:
+    """What has changed since the marts were built; None when the marts are not those of this version."""
     built = connection.execute("SELECT fingerprint FROM stage.marts").fetchall()
     if built != [(_fingerprint(),)]:
         return None
-    return [day for (day,) in connection.execute("SELECT DISTINCT utc_date FROM stage.changed_days").fetchall()]
+    columns = sorted(set(_PARTS.values()))
+    return {name: [value for (value,) in connection.execute(f"SELECT DISTINCT {name} FROM stage.changed").fetchall()] for name in columns}
 
 
 def _fingerprint() -> str:
@@ -64,24 +69,24 @@ def _fingerprint() -> str:
     return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
-def _build(connection: duckdb.DuckDBPyConnection, table: Table, days: Days | None) -> None:
-    select, name = select_of(table.name), table.full_name
-    if days is not None and table.name in BY_DAY:
-        _build_days(connection, name, select, days)
-    elif days is None or table.name not in VIEWS:
+def _build(connection: duckdb.DuckDBPyConnection, table: Table, changed: Changed | None) -> None:
+    select, name, column = select_of(table.name), table.full_name, _PARTS.get(table.name)
+    if changed is not None and column is not None and len(changed[column]) <= _MOST_PARTS:
+        _build_parts(connection, name, select, column, changed[column])
+    elif changed is None or table.name not in VIEWS:
         _check(connection, table, select)
         kind = "VIEW" if table.name in VIEWS else "TABLE"
         connection.execute(f"CREATE OR REPLACE {kind} {name} AS {select}")
         comment(connection, table, kind=kind)
 
 
-def _build_days(connection: duckdb.DuckDBPyConnection, name: str, select: str, days: Days) -> None:
-    known = ", ".join(f"DATE '{day}'" for day in days if day is not None)
-    conditions = [f"utc_date IN ({known})"] if known else []  # named one by one: DuckDB then reads only what these days are made from
-    conditions += ["utc_date IS NULL"] if None in days else []
-    for condition in conditions:
-        connection.execute(f"DELETE FROM {name} WHERE {condition}")
-        connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM ({select}) WHERE {condition}")
+def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str, changed: Collection[object]) -> None:
+    known = [value for value in changed if value is not None]
+    # named one by one: DuckDB then reads only what these are made from
+    named = [f"{column} IN ({', '.join('?' * len(known))})"] if known else []
+    if condition := " OR ".join([*named, *([f"{column} IS NULL"] if None in changed else [])]):
+        connection.execute(f"DELETE FROM {name} WHERE {condition}", known)
+        connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM ({select}) WHERE {condition}", known)
 
 
 def _check(connection: duckdb.DuckDBPyConnection, table: Table, select: str) -> None:

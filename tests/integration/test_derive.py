@@ -204,8 +204,8 @@ def _at(minute: int) -> tuple[Any, ...]:
     return ("datadog/api_result_rows", f"at-{minute}", row, 700, "abc-def-ghi")
 
 
-def _version(tag: str, minute: int) -> tuple[Any, ...]:
-    document = {"public_id": "abc-def-ghi", "name": "Home", "type": "api", "status": "live", "locations": [], "tags": [tag]}
+def _version(tag: str, minute: int, name: str = "Home") -> tuple[Any, ...]:
+    document = {"public_id": "abc-def-ghi", "name": name, "type": "api", "status": "live", "locations": [], "tags": [tag]}
     return ("datadog/tests", "abc-def-ghi", document, minute, None)
 
 
@@ -224,6 +224,28 @@ def test_result_joins_to_the_test_version_that_produced_it(bench: Bench, shuffle
         ("at-301", '["v2"]'),
         ("at-650", '["v3"]'),
     ]
+
+
+def test_days_of_a_test_are_built_anew_when_its_name_changes_and_not_when_its_configuration_does(bench: Bench) -> None:
+    bench.load(_version("v1", 10), _at(-1500), _at(20))
+    with open_work(work_path(bench.house.settings)) as connection:
+        connection.execute("UPDATE marts.executions SET url = 'built before'")
+    built = "SELECT result_id, test_name, url FROM marts.executions ORDER BY started_at"
+    bench.load(_version("v2", 300))
+    assert bench.ask(built) == [("at--1500", "Home", "built before"), ("at-20", "Home", "built before")]
+    bench.load(_version("v2", 600, name="Start page"))
+    assert bench.ask(built) == [("at--1500", "Start page", None), ("at-20", "Start page", None)]
+
+
+@pytest.mark.parametrize("shuffle", range(4))
+def test_days_that_were_not_built_anew_are_those_of_a_rebuild(bench: Bench, shuffle: int) -> None:
+    names = [("v1", 10, "Home"), ("v2", 300, "Home"), ("v2", 600, "Start page"), ("v3", 900, "Start page")]
+    landings = [*(_version(tag, minute, name) for tag, minute, name in names), *(_at(minute) for minute in (-1500, 20, 301, 650, 3000))]
+    random.Random(shuffle).shuffle(landings)
+    bench.load(*landings)
+    found = bench.house.hashes(("core", "marts"))
+    bench.house.refresh(rebuild=True)
+    assert bench.house.hashes(("core", "marts")) == found
 
 
 @pytest.mark.parametrize("shuffle", range(4))

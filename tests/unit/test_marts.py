@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from pipelines.errors import WarehouseError
-from pipelines.schemas.marts import BY_DAY, MARTS, VIEWS
+from pipelines.schemas.marts import BY_DAY, BY_TEST, MARTS, VIEWS
 from pipelines.warehouse import marts as room
 from tests.support.warehouse import NOON, Warehouse
 
@@ -106,7 +106,7 @@ def test_only_days_with_changed_results_are_built_anew(warehouse: Warehouse, mon
     days: list[tuple[list[date | None], set[str]]] = [([], set()), ([NOON.date()], {"new"}), ([None], {"undated"})]
     for changed, anew in days:
         for day in changed:
-            warehouse.connection.execute("INSERT INTO stage.changed_days VALUES (?), (?)", [day, day])
+            warehouse.connection.execute("INSERT INTO stage.changed VALUES (?, 'another'), (?, 'test')", [day, day])
         room.build_marts(warehouse.connection)
         found = {row["result_id"] for row in warehouse.rows("FROM marts.executions WHERE url IS NULL AND status = 'changed'")}
         assert found == anew
@@ -116,6 +116,28 @@ def test_only_days_with_changed_results_are_built_anew(warehouse: Warehouse, mon
     room.build_marts(warehouse.connection)
     warehouse.connection.execute("UPDATE marts.executions SET status = NULL")
     assert {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_DAY} == built
+
+
+@pytest.mark.parametrize(("most", "anew"), [(500, {"it's", "third"}), (1, {"it's", "third", "other"})])
+def test_only_tests_with_changed_results_are_built_anew_unless_they_are_many(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, most: int, anew: set[str]
+) -> None:
+    for test_id in ("it's", "third", "other"):
+        for hour, outcome in enumerate(("passed", "failed")):
+            key = warehouse.result(outcome, NOON + HOUR * hour, test_id=test_id)
+            warehouse.add("core.steps", result_key=key, step_index=0, kind="click", outcome=outcome, duration_ms=5.0)
+            warehouse.add("core.assertions", result_key=key, assertion_index=0, step_index=-1, outcome=outcome)
+    warehouse.build()
+    built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_TEST}
+    for name in BY_TEST:
+        warehouse.connection.execute(f"UPDATE marts.{name} SET test_name = 'built before'")
+    warehouse.connection.execute("INSERT INTO stage.changed VALUES (NULL, 'it''s'), (NULL, 'third')")
+    monkeypatch.setattr(room, "_MOST_PARTS", most)
+    room.build_marts(warehouse.connection)
+    for name, before in built.items():
+        assert {row["test_id"] for row in warehouse.rows(f"FROM marts.{name} WHERE test_name = 'Checkout'")} == anew
+        warehouse.connection.execute(f"UPDATE marts.{name} SET test_name = 'Checkout'")
+        assert warehouse.rows(f"FROM marts.{name} ORDER BY ALL") == before
 
 
 # ------------------------------------------------------------------------------------------------------- executions

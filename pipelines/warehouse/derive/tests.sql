@@ -13,7 +13,7 @@ WHERE rowid IN (
     QUALIFY said IS DISTINCT FROM lag(said) OVER (PARTITION BY provider, test_id ORDER BY observed_at, origin));
 
 CREATE OR REPLACE TEMP TABLE versions_before AS
-SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
+SELECT provider, test_id, valid_from_at, is_current, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
 
 CREATE OR REPLACE TEMP TABLE marked AS
 SELECT *, coalesce(row_number() OVER everything = 1 OR {changed}, false) AS is_new
@@ -50,9 +50,9 @@ WINDOW versions AS (PARTITION BY provider, test_id ORDER BY version),
 CREATE OR REPLACE TEMP TABLE changed_tests AS
 SELECT DISTINCT provider, test_id FROM (
     (SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)
-     EXCEPT FROM versions_before)
+     EXCEPT SELECT * EXCLUDE (is_current) FROM versions_before)
     UNION ALL
-    (FROM versions_before EXCEPT
+    (SELECT * EXCLUDE (is_current) FROM versions_before EXCEPT
      SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)));
 
 CREATE OR REPLACE TEMP TABLE ran_as AS
@@ -69,12 +69,20 @@ GROUP BY r.result_key;
 UPDATE core.results r SET test_valid_from_at = v.test_valid_from_at
 FROM ran_as v WHERE r.result_key = v.result_key AND r.test_valid_from_at IS DISTINCT FROM v.test_valid_from_at;
 
-UPDATE core.results r SET test_name = v.name
-FROM ran_as v
-WHERE r.result_key = v.result_key AND r.test_name IS DISTINCT FROM v.name
-  AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_name IS NOT NULL);
+CREATE OR REPLACE TEMP TABLE told_otherwise AS
+SELECT r.result_key,
+    CASE WHEN s.tells_name THEN r.test_name ELSE v.name END AS test_name,
+    CASE WHEN s.tells_type THEN r.test_type ELSE v.test_type END AS test_type
+FROM core.results r JOIN ran_as v USING (result_key)
+JOIN (SELECT result_key, bool_or(test_name IS NOT NULL) AS tells_name, bool_or(test_type IS NOT NULL) AS tells_type
+      FROM stage.results GROUP BY result_key) s USING (result_key)
+WHERE (r.test_name IS DISTINCT FROM v.name AND NOT s.tells_name) OR (r.test_type IS DISTINCT FROM v.test_type AND NOT s.tells_type);
 
-UPDATE core.results r SET test_type = v.test_type
-FROM ran_as v
-WHERE r.result_key = v.result_key AND r.test_type IS DISTINCT FROM v.test_type
-  AND NOT EXISTS (SELECT 1 FROM stage.results s WHERE s.result_key = r.result_key AND s.test_type IS NOT NULL);
+UPDATE core.results r SET test_name = v.test_name, test_type = v.test_type FROM told_otherwise v WHERE r.result_key = v.result_key;
+
+CREATE OR REPLACE TEMP TABLE renamed_tests AS
+SELECT provider, test_id
+FROM (FROM versions_before WHERE is_current) b
+FULL JOIN (SELECT provider, test_id, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id) WHERE is_current) a
+    USING (provider, test_id)
+WHERE a.name IS DISTINCT FROM b.name;
