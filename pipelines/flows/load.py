@@ -36,7 +36,7 @@ BATCH_BYTES = 8 * 1024 * 1024
 AHEAD = 2
 """Batches that are prepared while one is written: writing is the smaller half of the work."""
 
-DERIVED_AT_ONCE = 16
+DERIVED_AT_ONCE = 10
 """Batches of a first load that are derived together: what deriving holds in memory grows with what was touched."""
 
 KEPT_AT_ONCE = 64
