@@ -24,7 +24,7 @@ def write_books(connection: duckdb.DuckDBPyConnection, syncs: pl.DataFrame, refu
     connection.execute("BEGIN")
     try:
         if syncs.height:
-            hand_over(connection, "rows_in", syncs.select(_SYNC_COLUMNS))
+            hand_over(connection, syncs.select(_SYNC_COLUMNS))
             connection.execute("INSERT OR REPLACE INTO meta.syncs BY NAME SELECT * FROM rows_in")
         _write_rejects(connection, refused)
         connection.execute("COMMIT")
@@ -37,14 +37,14 @@ def write_gaps(connection: duckdb.DuckDBPyConnection, gaps: pl.DataFrame) -> Non
     """Replace meta.gaps: columns provider, test_id, gap_start_at, gap_end_at."""
     connection.execute("DELETE FROM meta.gaps")
     if gaps.height:
-        hand_over(connection, "rows_in", gaps)
+        hand_over(connection, gaps)
         connection.execute("INSERT INTO meta.gaps BY NAME SELECT *, '' AS location, 'not_covered' AS reason FROM rows_in")
 
 
 def _write_rejects(connection: duckdb.DuckDBPyConnection, refused: pl.DataFrame) -> None:
     if not refused.height:
         return
-    hand_over(connection, "rows_in", refused)
+    hand_over(connection, refused)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE told AS SELECT provider, endpoint, entity_id, coalesce(body_sha256, '') AS payload_sha256,"
         " '' AS json_pointer, rule, 'payload' AS scope, arg_min(error, seen_at) AS error, min(seen_at) AS first_seen_at,"
@@ -57,7 +57,7 @@ def _write_rejects(connection: duckdb.DuckDBPyConnection, refused: pl.DataFrame)
     )
     if connection.execute("SELECT 1 FROM new_rejects LIMIT 1").fetchone():
         _insert(connection)
-    hand_over(connection, "rows_in", refused)
+    hand_over(connection, refused)
     # a list that was refused is good again once it was read whole (an entity: once a version of it has landed, see derive/meta.sql)
     connection.execute(
         "UPDATE meta.rejects j SET resolved_at = l.resolved_at FROM ("

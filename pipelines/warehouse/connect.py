@@ -102,13 +102,13 @@ def open_with_payloads(path: Path, landed: object) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def hand_over(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
-    """Give the rows of a frame a name, under which one statement can read them once.
+def hand_over(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> None:
+    """Let one statement read the rows of a frame, once, as `rows_in`.
 
     As the bare stream: any other registered object is read through a scanner of pyarrow's, and that one waits for ever for a thread that
     the system refused (26.0.1, with DuckDB 1.5.5).
     """
-    connection.register(name, frame.__arrow_c_stream__())
+    connection.register("rows_in", frame.__arrow_c_stream__())
 
 
 def wal(path: Path) -> Path:

@@ -94,8 +94,8 @@ def write_dictionary(connection: duckdb.DuckDBPyConnection, marts: Iterable[Tabl
     tables = [*CORE.values(), *marts, *META.values()]
     names = list(META["columns"].columns)
     frame = pl.DataFrame(dictionary(tables, known), schema=dict.fromkeys(names, pl.String), orient="row")
-    hand_over(connection, "dictionary_in", frame)
-    connection.execute("INSERT INTO meta.columns BY NAME SELECT * FROM dictionary_in")
+    hand_over(connection, frame)
+    connection.execute("INSERT INTO meta.columns BY NAME SELECT * FROM rows_in")
 
 
 def _create(name: str, table: Table, *, keyed: bool, extra: tuple[tuple[str, str], ...] = ()) -> str:

@@ -207,7 +207,7 @@ class Loader:
 
     def _run(self, sql: str, source: Source, rows_in: pl.DataFrame | None = None, **more: object) -> None:
         if rows_in is not None:
-            hand_over(self.connection, "rows_in", rows_in)
+            hand_over(self.connection, rows_in)
         values = {"provider": source.provider, "endpoint": source.endpoint, "origin": source.origin, **more}
         self.connection.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
 
@@ -227,7 +227,7 @@ class LedgerRow:
 def write_ledger(connection: duckdb.DuckDBPyConnection, files: Sequence[LedgerRow]) -> None:
     """Write one row per loaded file, and bring loaded, superseded and rejected up to date with `meta.versions`, in other files too."""
     frame = pl.DataFrame(files, schema_overrides={"loaded_at": pl.Datetime("us", "UTC")}, orient="row")
-    hand_over(connection, "rows_in", frame)
+    hand_over(connection, frame)
     connection.execute("INSERT INTO meta.loads BY NAME SELECT *, 0 AS loaded, 0 AS superseded, 0 AS rejected FROM rows_in")
     connection.execute(
         "UPDATE meta.loads l SET loaded = c.loaded, superseded = c.superseded, rejected = c.rejected FROM ("

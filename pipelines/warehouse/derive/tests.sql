@@ -45,16 +45,15 @@ WINDOW versions AS (PARTITION BY provider, test_id ORDER BY version),
        so_far AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
        later AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
 
+CREATE OR REPLACE TEMP TABLE versions_after AS
+SELECT provider, test_id, valid_from_at, is_current, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
+
+CREATE OR REPLACE TEMP TABLE changed_tests AS
+SELECT DISTINCT provider, test_id
+FROM ((FROM versions_after EXCEPT FROM versions_before) UNION ALL (FROM versions_before EXCEPT FROM versions_after));
+
 -- Results join to the version that they ran as (the first version covers earlier ones); where their payload holds no name or type of the
 -- test, that version tells it.
-CREATE OR REPLACE TEMP TABLE changed_tests AS
-SELECT DISTINCT provider, test_id FROM (
-    (SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)
-     EXCEPT SELECT * EXCLUDE (is_current) FROM versions_before)
-    UNION ALL
-    (SELECT * EXCLUDE (is_current) FROM versions_before EXCEPT
-     SELECT provider, test_id, valid_from_at, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id)));
-
 CREATE OR REPLACE TEMP TABLE ran_as AS
 SELECT r.result_key,
     coalesce(max(t.valid_from_at) FILTER (t.valid_from_at <= r.started_at), min(t.valid_from_at)) AS test_valid_from_at,
@@ -75,7 +74,7 @@ SELECT r.result_key,
     CASE WHEN s.tells_type THEN r.test_type ELSE v.test_type END AS test_type
 FROM core.results r JOIN ran_as v USING (result_key)
 JOIN (SELECT result_key, bool_or(test_name IS NOT NULL) AS tells_name, bool_or(test_type IS NOT NULL) AS tells_type
-      FROM stage.results GROUP BY result_key) s USING (result_key)
+      FROM stage.results WHERE result_key IN (SELECT result_key FROM ran_as) GROUP BY result_key) s USING (result_key)
 WHERE (r.test_name IS DISTINCT FROM v.name AND NOT s.tells_name) OR (r.test_type IS DISTINCT FROM v.test_type AND NOT s.tells_type);
 
 UPDATE core.results r SET test_name = v.test_name, test_type = v.test_type FROM told_otherwise v WHERE r.result_key = v.result_key;
@@ -83,6 +82,5 @@ UPDATE core.results r SET test_name = v.test_name, test_type = v.test_type FROM 
 CREATE OR REPLACE TEMP TABLE renamed_tests AS
 SELECT provider, test_id
 FROM (FROM versions_before WHERE is_current) b
-FULL JOIN (SELECT provider, test_id, name FROM core.tests SEMI JOIN touched_tests USING (provider, test_id) WHERE is_current) a
-    USING (provider, test_id)
+FULL JOIN (FROM versions_after WHERE is_current) a USING (provider, test_id)
 WHERE a.name IS DISTINCT FROM b.name;
