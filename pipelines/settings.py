@@ -19,6 +19,7 @@ from pipelines.errors import SettingsError
 from pipelines.providers.spec import Provider, Setting
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts that plain http may go to. Named one by one: what the standard library calls loopback differs between Python versions."""
 
 HOUSE_SETTINGS: tuple[Setting, ...] = (
     Setting("RESULTHOUSE_HOME", "folder of all state", default="./data"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from string import Formatter
@@ -10,6 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pipelines.errors import RejectedError, SettingsError
 from pipelines.providers.spec import Provider
+from pipelines.settings import LOOPBACK
 
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 _SHORTEST_SECRET = 4  # shorter values would blot out half of every text
@@ -91,16 +91,9 @@ def _base_url(provider: Provider, settings: Mapping[str, str]) -> str:
         is_plain = False
     if not is_plain or not url.isascii() or not url.isprintable() or set(" ?#@\\") & set(url):
         raise SettingsError(f"{provider.name}: {name} does not make a plain URL like https://host")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise SettingsError(f"{provider.name}: {name} must be https; http is for loopback hosts only")
     return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _filled(templates: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
