@@ -26,7 +26,7 @@ from pipelines.transform.decode import decode
 from pipelines.transform.drift import COLUMNS as DRIFT_COLUMNS
 from pipelines.transform.drift import find_drift
 from pipelines.transform.validate import REJECT_COLUMNS, conform, split
-from pipelines.warehouse.connect import Connection, memory, transaction
+from pipelines.warehouse.connect import Connection, memory, one_thread, transaction
 from pipelines.warehouse.derive import derive
 from pipelines.warehouse.load import LedgerRow, Loader, Source, loaded_files, within_memory, write_ledger
 
@@ -36,8 +36,8 @@ BATCH_BYTES = 8 * 1024 * 1024
 AHEAD = 2
 """Batches that are prepared while one is written: writing is the smaller half of the work."""
 
-DERIVED_AT_ONCE = 10
-"""Batches of a first load that are derived together: what deriving holds in memory grows with what was touched."""
+DERIVED_AT_ONCE = 20_000
+"""Results of a first load after which they are derived: what that holds in memory grows with what was touched."""
 
 KEPT_AT_ONCE = 64
 """Batches after which what was loaded is put into the file: until then it takes memory, or room beside the file."""
@@ -71,8 +71,11 @@ def load_new(
     providers: Mapping[str, Provider],
     clock: Clock,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    bounds: Sequence[int] = (),
 ) -> LoadReport:
-    """Load every raw file that is not in the ledger. Damaged files are reported and left out, the others go on.
+    """Load every raw file that is not in the ledger, within `bounds` of memory (see `within_memory`).
+
+    Damaged files are reported and left out, the others go on.
 
     Before that the lake is cleaned of what interrupted writers left; a damaged file of ours is set aside, so that the next sync fetches
     again what it held.
@@ -84,7 +87,7 @@ def load_new(
     loader = Loader(connection)
     ledger: list[LedgerRow] = []
     done = 0
-    with closing(_ahead(lake, providers, files, clock.now(), report)) as batches:
+    with one_thread(connection), closing(_ahead(lake, providers, files, clock.now(), report)) as batches:
         for number, batch in enumerate(batches, 1):
             if known:
                 with transaction(connection):
@@ -94,21 +97,21 @@ def load_new(
                     if batch.ledger:
                         write_ledger(connection, batch.ledger)
             else:
-                _apart(connection, partial(batch.load, loader))
+                _apart(connection, partial(batch.load, loader), bounds)
                 ledger += batch.ledger
-                if number % DERIVED_AT_ONCE == 0:
-                    _derive_apart(loader)
+                if loader.touched() >= DERIVED_AT_ONCE:
+                    _derive_apart(loader, bounds)
             if number % KEPT_AT_ONCE == 0:
-                within_memory(connection, partial(connection.execute, "CHECKPOINT"))
+                within_memory(connection, partial(connection.execute, "CHECKPOINT"), bounds)
             report.count(batch.rounds)
             report.files += len(batch.ledger)
             done += batch.files
             progress(done, len(files))
-    if ledger:
-        # Into an empty warehouse: the ledger is written last. Without one, `is_unfinished` tells what a crash left.
-        _derive_apart(loader)
-        with transaction(connection):
-            write_ledger(connection, ledger)
+        if ledger:
+            # Into an empty warehouse: the ledger is written last. Without one, `is_unfinished` tells what a crash left.
+            _derive_apart(loader, bounds)
+            with transaction(connection):
+                write_ledger(connection, ledger)
     return report
 
 
@@ -213,20 +216,20 @@ def _prepared(
     return _Batch(len(batch), rounds, ledger)
 
 
-def _derive_apart(loader: Loader) -> None:
+def _derive_apart(loader: Loader, bounds: Sequence[int]) -> None:
     """Derive what was touched, in a transaction of its own."""
-    _apart(loader.connection, partial(derive, loader.connection))
+    _apart(loader.connection, partial(derive, loader.connection), bounds)
     loader.forget()
 
 
-def _apart(connection: Connection, step: Callable[[], object]) -> None:
+def _apart(connection: Connection, step: Callable[[], object], bounds: Sequence[int]) -> None:
     """A step of a first load, in a transaction of its own."""
 
     def taken() -> None:
         with transaction(connection):
             step()
 
-    within_memory(connection, taken)
+    within_memory(connection, taken, bounds)
 
 
 def _once_each(payloads: pl.DataFrame) -> list[pl.DataFrame]:

@@ -5,7 +5,7 @@ The work file is disposable: one that cannot be opened, is of another format, or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,8 +26,8 @@ from pipelines.schemas.marts import MARTS
 from pipelines.settings import Settings
 from pipelines.warehouse import ddl
 from pipelines.warehouse.books import write_books, write_gaps
-from pipelines.warehouse.connect import Connection, DuckError, is_damage, open_work
-from pipelines.warehouse.load import is_unfinished, loaded_files, within_memory
+from pipelines.warehouse.connect import Connection, DuckError, is_damage, is_invalidated, open_work
+from pipelines.warehouse.load import MEMORY_MB, is_unfinished, loaded_files, within_memory
 from pipelines.warehouse.marts import build_marts
 from pipelines.warehouse.publish import checkpoint, contents, publish, published_contents
 
@@ -64,16 +64,20 @@ def refresh(
     with writer_lock(settings.home):
         try:
             try:
-                return _refresh(settings, providers, clock, rebuild, progress)
+                return _refresh(settings, providers, clock, rebuild, progress, MEMORY_MB)
             except DuckError as error:
+                if is_invalidated(error):
+                    return _refresh(settings, providers, clock, rebuild, progress, ())
                 if rebuild or not is_damage(error):
                     raise
-                return _refresh(settings, providers, clock, True, progress)
+                return _refresh(settings, providers, clock, True, progress, MEMORY_MB)
         except DuckError as error:
             raise WarehouseError(f"The warehouse could not be loaded: {str(error).splitlines()[0]}") from error
 
 
-def _refresh(settings: Settings, providers: Mapping[str, Provider], clock: Clock, rebuild: bool, progress: Progress) -> RefreshReport:
+def _refresh(
+    settings: Settings, providers: Mapping[str, Provider], clock: Clock, rebuild: bool, progress: Progress, bounds: Sequence[int]
+) -> RefreshReport:
     lake, work = Lake(settings.lake), work_path(settings)
     if rebuild:
         _throw_away(work)
@@ -81,10 +85,10 @@ def _refresh(settings: Settings, providers: Mapping[str, Provider], clock: Clock
     try:
         refused = [pl.DataFrame(lake.refused(name)) for name in providers]
         write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
-        report = RefreshReport(load_new(connection, lake, providers, clock, progress))
+        report = RefreshReport(load_new(connection, lake, providers, clock, progress, bounds))
         if rebuild or contents(connection) != published_contents(settings.warehouse):
             write_gaps(connection, _gaps(lake, providers, clock))
-            within_memory(connection, partial(build_marts, connection))
+            within_memory(connection, partial(build_marts, connection), bounds)
             ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
             report.rows = _row_counts(connection)
             checkpoint(connection, work)

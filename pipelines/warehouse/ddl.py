@@ -15,7 +15,7 @@ from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Ta
 from pipelines.schemas.dictionary import Sources, source_of
 from pipelines.warehouse.connect import hand_over
 
-FORMAT = "7"
+FORMAT = "8"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
 KEYED = frozenset({"core.runs", "core.results", "core.tests", *(f"meta.{name}" for name in META if name != "versions")})
@@ -44,6 +44,10 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS stage.drift (provider VARCHAR, endpoint VARCHAR, entity_id VARCHAR,"
         " json_pointer VARCHAR, kind VARCHAR, seen_at TIMESTAMPTZ)"
+    )
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS stage.news (provider VARCHAR, test_id VARCHAR, endpoint VARCHAR, origin VARCHAR,"
+        " observed_at TIMESTAMPTZ, said UBIGINT)"
     )
     connection.execute("CREATE TABLE IF NOT EXISTS stage.changed (utc_date DATE, test_id VARCHAR)")
     connection.execute("CREATE TABLE IF NOT EXISTS stage.marts (fingerprint VARCHAR)")

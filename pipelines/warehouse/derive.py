@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.schemas import CHILDREN, RESULTS, RUNS
+from pipelines.warehouse.load import PLACE
 
 _FOLDER = Path(__file__).parent / "derive"
 _RESULTS_APART = {
@@ -26,6 +27,9 @@ _RESULTS_APART = {
 _RUNS_APART = {"outcome", "is_terminal", "started_at", "ended_at", "duration_ms", "utc_date", "attributes"} | {
     name for name in RUNS.columns if name.endswith("_count")
 }
+_RUNS_AT_ONCE = 1000
+"""DuckDB merges the attributes of 2,048 rows at a time, and holds ten times their size: what a run carries besides its columns is large."""
+
 _VERSIONED = ("name", "test_type", "config", "locations", "tags", "frequency_s", "is_paused")
 _CARRIED = (*_VERSIONED, "status", "target_url", "attributes")
 
@@ -34,10 +38,9 @@ def derive(connection: duckdb.DuckDBPyConnection) -> None:
     """Derive everything from the rows of the touched results, runs and tests (temp tables of the Loader)."""
     _run(connection, "before")
     _run(connection, "results", columns=_coalesced(RESULTS.columns, _RESULTS_APART, "ds"))
-    runs = {"columns": _coalesced(RUNS.columns, _RUNS_APART, "dsx")}
-    _run(connection, "runs", **runs)  # tries ask whether a run has ended …
+    _runs(connection)  # tries ask whether a run has ended …
     _run(connection, "tries")
-    _run(connection, "runs", **runs)  # … and runs count their final tries
+    _runs(connection)  # … and runs count their final tries
     for name, table in CHILDREN.items():
         if connection.execute(f"SELECT 1 FROM stage.{name} LIMIT 1").fetchone():
             touched = "touched_runs" if table.owner == "run_key" else "touched_results"
@@ -55,6 +58,15 @@ def derive(connection: duckdb.DuckDBPyConnection) -> None:
     _run(connection, "meta")
 
 
+def _runs(connection: duckdb.DuckDBPyConnection) -> None:
+    _run(connection, "runs")
+    row = connection.execute("SELECT count(*) FROM run_sides").fetchone()
+    parts = 1 + (row[0] if row else 0) // _RUNS_AT_ONCE
+    columns = _coalesced(RUNS.columns, _RUNS_APART, "dsx")
+    for part in range(parts):
+        _run(connection, "run_rows", columns=columns, parts=str(parts), part=str(part))
+
+
 def _run(connection: duckdb.DuckDBPyConnection, name: str, **parts: str) -> None:
     sql = (_FOLDER / f"{name}.sql").read_text()
     for part, text in parts.items():
@@ -67,31 +79,35 @@ def _coalesced(columns: dict[str, object], apart: set[str], sides: str) -> str:
 
 
 def _test_columns() -> dict[str, str]:
-    previous = ", ".join(
-        f"last_value({name} IGNORE NULLS) OVER own AS own_{name}, last_value({name} IGNORE NULLS) OVER every_one AS any_{name}"
-        for name in _VERSIONED
-    )
+    windows = {"any": "last_value({name} IGNORE NULLS) OVER every_one"}
+    # what an endpoint says for the first time is compared with what others of its kind say
+    windows["own"] = "coalesce(last_value({name} IGNORE NULLS) OVER own, last_value({name} IGNORE NULLS) OVER kind)"
+    previous = ", ".join(f"{sql.format(name=name)} AS {of}_{name}" for name in _VERSIONED for of, sql in windows.items())
     changed = " OR ".join(f"({name} <> own_{name} AND {name} IS DISTINCT FROM any_{name})" for name in _VERSIONED)
     told = ", ".join(
-        f"arg_max({name}, observed_at) FILTER (origin {is_} 'definition' AND {name} IS NOT NULL) AS {side}_{name}"
+        f"arg_max({name}, row(observed_at, endpoint)) FILTER (origin {is_} 'definition' AND {name} IS NOT NULL) AS {side}_{name}"
         for name in _CARRIED
         for side, is_ in (("defined", "="), ("seen", "<>"))
     )
     carried = ", ".join(_carried(name) for name in _CARRIED)
-    return {"fields": ", ".join(_VERSIONED), "previous": previous, "changed": changed, "told": told, "carried": carried}
+    return {
+        "place": PLACE,
+        "order": "observed_at, origin, endpoint",
+        "fields": ", ".join(_VERSIONED),
+        "previous": previous,
+        "changed": changed,
+        "told": told,
+        "carried": carried,
+    }
 
 
 def _carried(name: str) -> str:
-    defined = f"last_value(defined_{name} IGNORE NULLS) OVER so_far"
     later = f"first_value(defined_{name} IGNORE NULLS) OVER later"
-    seen = f"last_value(seen_{name} IGNORE NULLS) OVER so_far"
     if name == "name":
         # A definition's name is better than what results say, as long as results say the same as when it was defined: else it was renamed.
-        before, after = (
-            f"{function}(CASE WHEN defined_name IS NOT NULL THEN coalesce(seen_name, '') END IGNORE NULLS) OVER {window}"
-            for function, window in (("last_value", "so_far"), ("first_value", "later"))
-        )
-        kept = "CASE WHEN seen_name IS NULL OR {} IN ('', seen_name) THEN {} END"
-        told = [kept.format(said, it) for said, it in ((before, defined), (after, later))]
-        return f"coalesce({', '.join(told)}, {seen}) AS {name}"
-    return f"coalesce(defined_{name}, seen_{name}, {defined}, {seen}, {later}) AS {name}"
+        said = "CASE WHEN defined_name IS NOT NULL THEN coalesce(last_seen_name, '') END"
+        before, after = f"last_value({said} IGNORE NULLS) OVER so_far", f"first_value({said} IGNORE NULLS) OVER later"
+        kept = "CASE WHEN last_seen_name IS NULL OR {} IN ('', last_seen_name) THEN {} END"
+        told = [kept.format(before, "last_value(defined_name IGNORE NULLS) OVER so_far"), kept.format(after, later)]
+        return f"coalesce({', '.join(told)}, last_seen_name) AS name"
+    return f"coalesce(last_value(coalesce(defined_{name}, seen_{name}) IGNORE NULLS) OVER so_far, {later}) AS {name}"

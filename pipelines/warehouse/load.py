@@ -16,7 +16,7 @@ import polars as pl
 from pipelines.schemas import CHILDREN, SIGHTINGS
 from pipelines.warehouse.connect import hand_over
 
-MEMORY_MB = (200, 400)
+MEMORY_MB = (150, 250, 400)
 """What DuckDB may hold of the work file while it is loaded, and when that is too little."""
 
 _FINGERPRINT = (
@@ -33,6 +33,9 @@ _DERIVED_AT_INSERT = {
 
 _SAID = ", ".join(name for name in SIGHTINGS.columns if name not in ("test_id", "observed_at"))
 """What a sighting says of a test: most say what the one before them said."""
+
+PLACE = "provider, test_id, endpoint, origin, observed_at"
+"""Where a sighting stands among those of its test."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,12 @@ class Loader:
         connection = self.connection
         connection.execute("CREATE OR REPLACE TEMP TABLE touched_results (result_key BIGINT)")
         connection.execute("CREATE OR REPLACE TEMP TABLE touched_runs (run_key BIGINT)")
-        connection.execute("CREATE OR REPLACE TEMP TABLE touched_tests (provider VARCHAR, test_id VARCHAR)")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE touched_sightings AS SELECT {PLACE} FROM stage.sightings LIMIT 0")
+
+    def touched(self) -> int:
+        """How much is to be derived, in results; what was touched twice counts twice, a run as ten: it is as wide."""
+        row = self.connection.execute("SELECT (SELECT count(*) FROM touched_results) + 10 * (SELECT count(*) FROM touched_runs)").fetchone()
+        return row[0] if row else 0
 
     def load_round(self, source: Source, versions: pl.DataFrame, frames: Mapping[str, pl.DataFrame], drift: pl.DataFrame) -> None:
         """Load one version of each of several entities.
@@ -148,7 +156,7 @@ class Loader:
         self._run(f"CREATE OR REPLACE TEMP TABLE old_runs AS SELECT run_key FROM stage.runs WHERE {mine}", source)
         self.connection.execute("INSERT INTO touched_results FROM old_results")
         self.connection.execute("INSERT INTO touched_runs FROM old_runs")
-        self._run(f"INSERT INTO touched_tests SELECT DISTINCT provider, test_id FROM stage.sightings WHERE {mine}", source)
+        self._run(f"INSERT INTO touched_sightings SELECT {PLACE} FROM stage.sightings WHERE {mine}", source)
         for staged in ("results", "runs", "sightings", "drift"):
             self._run(f"DELETE FROM stage.{staged} WHERE {mine}", source)
         self._run(f"DELETE FROM meta.rejects WHERE scope = 'row' AND {mine}", source)
@@ -191,9 +199,10 @@ class Loader:
                 frame,
             )
             self._run(
-                "INSERT INTO touched_tests SELECT DISTINCT $provider, test_id FROM rows_in SEMI JOIN winners USING (entity_id)",
+                "INSERT INTO touched_sightings BY NAME SELECT $provider AS provider, $endpoint AS endpoint, * EXCLUDE (entity_id)"
+                " FROM rows_in SEMI JOIN winners USING (entity_id)",
                 source,
-                frame.select("entity_id", "test_id").unique(),
+                frame.select("entity_id", "test_id", "origin", "observed_at").unique(),
             )
         else:
             schema = "stage" if source.is_summary else "core"
@@ -259,16 +268,18 @@ def _bound_memory(connection: duckdb.DuckDBPyConnection, megabytes: int | None) 
     connection.execute("RESET preserve_insertion_order" if megabytes is None else "SET preserve_insertion_order = false")
 
 
-def within_memory(connection: duckdb.DuckDBPyConnection, step: Callable[[], object]) -> None:
-    """Take a step, which can be taken again, within a bound; where that is too little, within the next one, at last with all there is.
+def within_memory(connection: duckdb.DuckDBPyConnection, step: Callable[[], object], bounds: Sequence[int]) -> None:
+    """Take a step, which can be taken again, within a bound (MB), then where that is too little within the next one, at last without any.
 
     Not everything can be put on disk: an aggregate, the first rows of many tables.
     """
-    for megabytes in MEMORY_MB:
+    for megabytes in bounds:
         with suppress(duckdb.OutOfMemoryException):
             _bound_memory(connection, megabytes)  # refused when more is held already that cannot be put on disk
             step()
             break
+        _bound_memory(connection, None)
+        connection.execute("CHECKPOINT")  # what was committed need not be held
     else:
         _bound_memory(connection, None)
         step()

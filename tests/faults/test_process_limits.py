@@ -8,15 +8,18 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from pipelines.errors import WarehouseError
+from pipelines.flows import load as flow
 from pipelines.lake.history import read_history
 from pipelines.lake.store import Lake, RawRow, Sync, Window
-from pipelines.warehouse.connect import open_published, open_work
+from pipelines.warehouse import load
+from pipelines.warehouse.connect import Connection, open_published, open_work
 from pipelines.warehouse.publish import publish
 from tests.faults.other_run import OtherRun
 from tests.support.house import House, table_hashes
@@ -100,7 +103,9 @@ NO_THREAD_DATA = "127"
 
 @pytest.mark.fault("S12")
 def test_memory_that_the_system_refuses_ends_a_load_and_the_next_one_does_all_of_it(folder: Path, record_property: Record) -> None:
-    """With a sentence where the library that asked for it says so; one that aborts ends it like a killed process; none waits."""
+    """With a sentence where the library that asked for it says so; one that aborts ends it like a killed process; none waits.
+
+    Which of them asks first is chance."""
     house, rooms = House(folder / "home", None), [0, 50, 100, 200, 400]
     lake, per_file = Lake(house.settings.lake), 2000
     land(lake, "s0", range(10))
@@ -108,7 +113,6 @@ def test_memory_that_the_system_refuses_ends_a_load_and_the_next_one_does_all_of
     before = house.hashes()
     for number in range(4):
         land(lake, f"s{number + 1}", range(number * per_file, (number + 1) * per_file), 2000)
-    sentences = 0
     with OtherRun("refresh", house.home) as other:
         for megabytes in rooms:
             other.ask(megabytes * 1024 * 1024)
@@ -116,16 +120,53 @@ def test_memory_that_the_system_refuses_ends_a_load_and_the_next_one_does_all_of
             assert code in ("1", NO_THREAD_DATA) or int(code) < 0, (megabytes, code, said)
             assert int(code) != -signal.SIGALRM, megabytes
             assert not said or "emory" in said or "allocate" in said
-            sentences += bool(said)
             assert table_hashes(house.settings.warehouse, ("core", "marts")) == before
             assert not list(house.home.glob(".*tmp*"))
-    assert sentences
     house.refresh()
     assert house.ask("SELECT count(*) FROM core.results") == [(4 * per_file,)]
     after = house.hashes()
     house.refresh(rebuild=True)
     assert house.hashes() == after
     record_property("cases", len(rooms))
+
+
+@pytest.mark.fault("S12")
+def test_memory_that_duckdb_lacks_is_a_sentence_and_the_next_load_does_all_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(folder / "home", None)
+    lake = Lake(house.settings.lake)
+    land(lake, "s0", range(10))
+    house.refresh()
+    before = house.hashes()
+    land(lake, "s1", range(10, 4000), 2000)
+    with monkeypatch.context() as little:
+        little.setattr(load, "_bound_memory", lambda connection, megabytes: connection.execute("SET memory_limit = '6MB'"))
+        with pytest.raises(WarehouseError, match=r"^The warehouse could not be loaded: [^\n]* [(][0-9.]+ MiB/5[.]7 MiB used[)]$"):
+            house.refresh()
+    assert table_hashes(house.settings.warehouse, ("core", "marts")) == before
+    house.refresh()
+    assert house.ask("SELECT count(*) FROM core.results") == [(4000,)]
+
+
+@pytest.mark.fault("S12")
+def test_a_checkpoint_that_ran_out_of_its_bound_is_no_reason_to_load_less(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB gives a file up for this process whose checkpoint failed: the next attempt has all the memory there is."""
+    house = House(folder / "home", None)
+    lake = Lake(house.settings.lake)
+    for number in range(3):
+        land(lake, f"s{number}", range(number * 2000, (number + 1) * 2000), 2000)
+    whole, bounds = load.within_memory, []
+
+    def invalidating(connection: Connection, step: Callable[[], object], given: Sequence[int]) -> None:
+        bounds.append(tuple(given))
+        if given and len(bounds) == 3:
+            connection.execute("SET memory_limit = '4MB'; CHECKPOINT")
+        whole(connection, step, given)
+
+    monkeypatch.setattr(flow, "within_memory", invalidating)
+    house.refresh()
+    assert set(bounds) == {load.MEMORY_MB, ()}
+    assert house.ask("SELECT count(*) FROM core.results") == [(6000,)]
+    assert house.ask("SELECT sum(payloads) FROM meta.loads") == [(6000,)]
 
 
 # --- S13: open files --------------------------------------------------------------------------------------------------

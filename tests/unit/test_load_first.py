@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pytest
 from pipelines.flows import load, refresh
 from pipelines.flows.refresh import work_path
 from pipelines.lake.store import Lake, RawRow
-from pipelines.warehouse import load as warehouse_load
 from pipelines.warehouse.connect import Connection, open_work
 from pipelines.warehouse.load import is_unfinished, within_memory
 from tests.support.house import House
@@ -72,15 +71,15 @@ def test_batches_that_the_memory_bound_is_too_small_for_are_loaded_all_the_same(
     undisturbed.refresh()
     short: list[bool] = []
 
-    def counted(connection: Connection, step: Callable[[], object]) -> None:
+    def counted(connection: Connection, step: Callable[[], object], bounds: Sequence[int]) -> None:
         def taken() -> None:
             short.append(False)
             step()
             short[-1] = True
 
-        within_memory(connection, taken)
+        within_memory(connection, taken, bounds)
 
-    monkeypatch.setattr(warehouse_load, "MEMORY_MB", (1,))
+    monkeypatch.setattr(refresh, "MEMORY_MB", (1,))
     monkeypatch.setattr(load, "within_memory", counted)
     assert house.refresh().load.loaded["docketqa"] == 4
     assert False in short

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from pipelines.warehouse import load
 from pipelines.warehouse.connect import Connection, memory, open_work
 
@@ -16,8 +14,7 @@ def limit(connection: Connection) -> str:
     return str(row[0])
 
 
-def test_a_step_that_needs_more_than_the_bounds_is_taken_again_with_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "MEMORY_MB", (20, 30))
+def test_a_step_that_needs_more_than_the_bounds_is_taken_again_with_all_there_is() -> None:
     connection = memory()
     connection.execute("SET temp_directory = ''")  # nothing can be put on disk
     limits = []
@@ -26,17 +23,16 @@ def test_a_step_that_needs_more_than_the_bounds_is_taken_again_with_all_there_is
         limits.append(limit(connection))
         connection.execute(MUCH)
 
-    load.within_memory(connection, step)
+    load.within_memory(connection, step, (20, 30))
     assert limits == ["19.0 MiB", "28.6 MiB", limit(connection)]
     assert limits[-1] not in limits[:-1]
     assert connection.execute("SELECT count(*), count(DISTINCT text) FROM much").fetchone() == (1_000_000, 1_000_000)
 
 
-def test_a_bound_that_was_lifted_holds_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "MEMORY_MB", (20,))
+def test_a_bound_that_was_lifted_holds_no_more() -> None:
     connection = memory()
     connection.execute("SET temp_directory = ''")
-    load.within_memory(connection, lambda: None)
+    load.within_memory(connection, lambda: None, (20,))
     connection.execute(MUCH)
     assert connection.execute("SELECT count(*) FROM much").fetchone() == (1_000_000,)
 

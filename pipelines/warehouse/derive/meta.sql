@@ -7,6 +7,9 @@ DELETE FROM meta.drift d WHERE NOT EXISTS (
     AND s.kind = d.kind);
 
 UPDATE meta.rejects j SET resolved_at = v.fetched_at
-FROM (SELECT provider, endpoint, entity_id, max(fetched_at) AS fetched_at FROM meta.versions WHERE state = 'loaded' GROUP BY ALL) v
+FROM (
+    SELECT provider, endpoint, entity_id, max(fetched_at) AS fetched_at
+    FROM meta.versions SEMI JOIN (FROM meta.rejects WHERE scope = 'payload') USING (provider, endpoint, entity_id)
+    WHERE state = 'loaded' GROUP BY ALL) v
 WHERE j.scope = 'payload' AND j.provider = v.provider AND j.endpoint = v.endpoint AND j.entity_id = v.entity_id
   AND v.fetched_at > j.first_seen_at AND j.resolved_at IS DISTINCT FROM v.fetched_at AND j.rule <> 'stale_running';

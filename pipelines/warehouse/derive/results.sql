@@ -1,9 +1,12 @@
 -- core.results of the touched results: row + detail merged field by field. The detail's value wins, the list row fills what it lacks;
 -- of two outcomes the terminal one wins, then the one with the stronger evidence (contract §7).
+-- (Chosen by row number first: most of the wide rows are then not read at all.)
 CREATE OR REPLACE TEMP TABLE result_sides AS
 SELECT * FROM stage.results
-WHERE result_key IN (FROM touched_results)
-QUALIFY row_number() OVER (PARTITION BY result_key, is_summary ORDER BY is_terminal DESC, fetched_at DESC, entity_id) = 1;
+WHERE rowid IN (
+    SELECT rowid FROM stage.results
+    WHERE result_key IN (FROM touched_results)
+    QUALIFY row_number() OVER (PARTITION BY result_key, is_summary ORDER BY is_terminal DESC, fetched_at DESC, entity_id) = 1);
 
 -- Executions and runs whose other members change with these results, seen before and after the merge.
 CREATE OR REPLACE TEMP TABLE touched_executions AS
@@ -14,9 +17,9 @@ INSERT INTO touched_runs
 SELECT DISTINCT run_key FROM core.results WHERE result_key IN (FROM touched_results) AND run_key IS NOT NULL
 UNION SELECT DISTINCT run_key FROM result_sides WHERE run_key IS NOT NULL;
 
-DELETE FROM core.results WHERE result_key IN (FROM touched_results) AND result_key NOT IN (SELECT result_key FROM result_sides);
-
-INSERT OR REPLACE INTO core.results BY NAME
+-- Not INSERT OR REPLACE: DuckDB (1.5.5) joins that with the whole table and needs minutes and gigabytes for some 10,000 wide rows.
+DELETE FROM core.results WHERE result_key IN (FROM touched_results);
+INSERT INTO core.results BY NAME
 SELECT
     {columns},
     -- an execution of its own id is what a payload says that knows of no other try

@@ -1,16 +1,39 @@
--- core.tests of the touched tests: a version per change of name, type, config, locations, tags, frequency or pause state, in order of
--- observation. A value that a sighting does not tell is no change; definitions and results are compared each with its own kind, so that
--- two ways of writing one configuration are not two versions.
--- Most results say what the sighting before them said: such a one is passed over (`said` is the hash of all that it says).
+-- core.tests: a version per change of name, type, config, locations, tags, frequency or pause state, in order of observation. A value that a
+-- sighting does not tell is no change; each endpoint is compared with itself, so that two ways of writing one configuration are not two
+-- versions. What an endpoint says again is no news and is passed over (`said` is the hash of all that a sighting says), so that most loads
+-- leave most tests as they stand: only those are derived anew for which a touched place says other things than the news up to it.
+-- A place is one instant of one endpoint; of several sightings at one place the first entity's stands.
+CREATE OR REPLACE TEMP TABLE touched_tests AS
+WITH places AS (
+    SELECT DISTINCT * FROM touched_sightings
+), standing AS (
+    SELECT {place}, arg_min(said, (entity_id, said)) AS said FROM stage.sightings SEMI JOIN places USING ({place}) GROUP BY ALL
+), told AS (
+    SELECT {place}, s.said, NULL AS news FROM places LEFT JOIN standing s USING ({place})
+    UNION ALL
+    SELECT {place}, said, said AS news FROM stage.news SEMI JOIN places USING (provider, test_id)
+), compared AS (
+    SELECT *,
+        last_value(news IGNORE NULLS) OVER (
+            PARTITION BY provider, test_id, endpoint, origin ORDER BY observed_at RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS last_news,
+        max(news) OVER (PARTITION BY {place}) AS own_news
+    FROM told
+)
+SELECT DISTINCT provider, test_id FROM compared
+WHERE news IS NULL AND CASE WHEN said IS NULL THEN own_news IS NOT NULL ELSE said IS DISTINCT FROM last_news END;
+
 CREATE OR REPLACE TEMP TABLE sighted AS
-SELECT provider, test_id, observed_at, origin, {fields}, attributes, target_url, status
+SELECT provider, test_id, endpoint, origin, observed_at, {fields}, attributes, target_url, status, said
 FROM stage.sightings
 WHERE rowid IN (
     SELECT rowid FROM (
-        SELECT rowid, provider, test_id, observed_at, origin, said
+        SELECT rowid, {place}, said
         FROM stage.sightings SEMI JOIN touched_tests USING (provider, test_id)
-        QUALIFY row_number() OVER (PARTITION BY provider, test_id, observed_at, origin ORDER BY entity_id) = 1)
-    QUALIFY said IS DISTINCT FROM lag(said) OVER (PARTITION BY provider, test_id ORDER BY observed_at, origin));
+        QUALIFY row_number() OVER (PARTITION BY {place} ORDER BY entity_id, said) = 1)
+    QUALIFY said IS DISTINCT FROM lag(said) OVER (PARTITION BY provider, test_id, endpoint, origin ORDER BY observed_at));
+
+DELETE FROM stage.news USING touched_tests t WHERE news.provider = t.provider AND news.test_id = t.test_id;
+INSERT INTO stage.news BY NAME SELECT {place}, said FROM sighted;
 
 CREATE OR REPLACE TEMP TABLE versions_before AS
 SELECT provider, test_id, valid_from_at, is_current, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
@@ -18,15 +41,16 @@ SELECT provider, test_id, valid_from_at, is_current, name, test_type FROM core.t
 CREATE OR REPLACE TEMP TABLE marked AS
 SELECT *, coalesce(row_number() OVER everything = 1 OR {changed}, false) AS is_new
 FROM (SELECT *, {previous} FROM sighted
-      WINDOW own AS (PARTITION BY provider, test_id, origin ORDER BY observed_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
-             every_one AS (PARTITION BY provider, test_id ORDER BY observed_at, origin ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
-WINDOW everything AS (PARTITION BY provider, test_id ORDER BY observed_at, origin);
+      WINDOW own AS (PARTITION BY provider, test_id, endpoint, origin ORDER BY observed_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+             kind AS (PARTITION BY provider, test_id, origin ORDER BY observed_at, endpoint ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+             every_one AS (PARTITION BY provider, test_id ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+WINDOW everything AS (PARTITION BY provider, test_id ORDER BY {order});
 
 CREATE OR REPLACE TEMP TABLE numbered AS
-SELECT *, sum(is_new::INT) OVER (PARTITION BY provider, test_id ORDER BY observed_at, origin ROWS UNBOUNDED PRECEDING) AS version
+SELECT *, sum(is_new::INT) OVER (PARTITION BY provider, test_id ORDER BY {order} ROWS UNBOUNDED PRECEDING) AS version
 FROM marked;
 
-DELETE FROM core.tests USING (SELECT DISTINCT * FROM touched_tests) t WHERE tests.provider = t.provider AND tests.test_id = t.test_id;
+DELETE FROM core.tests USING touched_tests t WHERE tests.provider = t.provider AND tests.test_id = t.test_id;
 
 INSERT INTO core.tests BY NAME
 WITH told AS (
@@ -34,13 +58,15 @@ WITH told AS (
     FROM numbered GROUP BY provider, test_id, version
 ), one AS (  -- two versions observed at one instant: the later one stands
     SELECT * FROM told QUALIFY row_number() OVER (PARTITION BY provider, test_id, valid_from_at ORDER BY version DESC) = 1
+), named AS (
+    SELECT *, last_value(seen_name IGNORE NULLS) OVER (PARTITION BY provider, test_id ORDER BY version) AS last_seen_name FROM one
 )
 SELECT
     provider, test_id, valid_from_at,
     lead(valid_from_at) OVER versions AS valid_to_at,
     lead(valid_from_at) OVER versions IS NULL AS is_current,
     {carried}
-FROM one
+FROM named
 WINDOW versions AS (PARTITION BY provider, test_id ORDER BY version),
        so_far AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
        later AS (PARTITION BY provider, test_id ORDER BY version ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
@@ -55,15 +81,20 @@ FROM ((FROM versions_after EXCEPT FROM versions_before) UNION ALL (FROM versions
 -- Results join to the version that they ran as (the first version covers earlier ones); where their payload holds no name or type of the
 -- test, that version tells it.
 CREATE OR REPLACE TEMP TABLE ran_as AS
+WITH concerned AS MATERIALIZED (
+    SELECT result_key, provider, test_id, started_at FROM core.results
+    WHERE result_key IN (FROM touched_results UNION SELECT result_key FROM core.results SEMI JOIN changed_tests USING (provider, test_id))
+), first_told AS (
+    SELECT provider, test_id, min(valid_from_at) AS valid_from_at, arg_min(name, valid_from_at) AS name, arg_min(test_type, valid_from_at) AS test_type
+    FROM core.tests GROUP BY ALL
+)
 SELECT r.result_key,
-    coalesce(max(t.valid_from_at) FILTER (t.valid_from_at <= r.started_at), min(t.valid_from_at)) AS test_valid_from_at,
-    coalesce(arg_max(t.name, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at), arg_min(t.name, t.valid_from_at)) AS name,
-    coalesce(arg_max(t.test_type, t.valid_from_at) FILTER (t.valid_from_at <= r.started_at),
-             arg_min(t.test_type, t.valid_from_at)) AS test_type
-FROM core.results r
-LEFT JOIN core.tests t ON t.provider = r.provider AND t.test_id = r.test_id
-WHERE r.result_key IN (FROM touched_results) OR (r.provider, r.test_id) IN (FROM changed_tests)
-GROUP BY r.result_key;
+    coalesce(t.valid_from_at, f.valid_from_at) AS test_valid_from_at,
+    coalesce(t.name, f.name) AS name,
+    coalesce(t.test_type, f.test_type) AS test_type
+FROM concerned r
+ASOF LEFT JOIN core.tests t ON t.provider = r.provider AND t.test_id = r.test_id AND t.valid_from_at <= r.started_at
+LEFT JOIN first_told f ON f.provider = r.provider AND f.test_id = r.test_id;
 
 UPDATE core.results r SET test_valid_from_at = v.test_valid_from_at
 FROM ran_as v WHERE r.result_key = v.result_key AND r.test_valid_from_at IS DISTINCT FROM v.test_valid_from_at;
