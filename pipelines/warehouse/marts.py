@@ -3,12 +3,14 @@
 A mart is a table, or a view when it depends on the current time. The declaration decides names, order, types and comments; a SELECT
 that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from the results of one day, or
 of one test, only the days or tests are built anew whose results have changed (`derive/changes.sql` writes them down); the others stand.
+Such a SELECT reads what its rows come from as `part`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -16,18 +18,21 @@ import duckdb
 from pipelines.errors import WarehouseError
 from pipelines.schemas import Table
 from pipelines.schemas.marts import BY_DAY, BY_TEST, MARTS, VIEWS
-from pipelines.warehouse.connect import transaction
+from pipelines.warehouse.connect import one_thread, transaction
 from pipelines.warehouse.ddl import comment
 
 _FOLDER = Path(__file__).parent / "marts"
 _TYPES = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
 
 _PARTS = {**dict.fromkeys(BY_DAY, "utc_date"), **dict.fromkeys(BY_TEST, "test_id")}
+_PART = re.compile(r"(?<=^WITH part AS NOT MATERIALIZED \(\n)    FROM [\w.]+$", re.MULTILINE)
+"""What a SELECT in parts is made from."""
+
 _MOST_PARTS = 500
 """Days or tests above which a mart is built as a whole: that is one statement, and soon cheaper."""
 
-Changed = Mapping[str, Collection[object]]
-"""Days and tests with changed results, by the name of their column."""
+Changed = Mapping[str, Sequence[object]]
+"""Days and tests with changed results, in order, by the name of their column."""
 
 
 def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
@@ -57,7 +62,8 @@ def _changed(connection: duckdb.DuckDBPyConnection) -> Changed | None:
     if built != [(_fingerprint(),)]:
         return None
     columns = sorted(set(_PARTS.values()))
-    return {name: [value for (value,) in connection.execute(f"SELECT DISTINCT {name} FROM stage.changed").fetchall()] for name in columns}
+    select = "SELECT DISTINCT {name} FROM stage.changed ORDER BY ALL"
+    return {name: [value for (value,) in connection.execute(select.format(name=name)).fetchall()] for name in columns}
 
 
 def _fingerprint() -> str:
@@ -80,13 +86,23 @@ def _build(connection: duckdb.DuckDBPyConnection, table: Table, changed: Changed
         comment(connection, table, kind=kind)
 
 
-def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str, changed: Collection[object]) -> None:
+def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str, changed: Sequence[object]) -> None:
     known = [value for value in changed if value is not None]
-    # named one by one: DuckDB then reads only what these are made from
-    named = [f"{column} IN ({', '.join('?' * len(known))})"] if known else []
+    # named one by one, and between which they lie: DuckDB then reads of the other columns only what these are made from
+    named = [f"{column} IN ({', '.join('?' * len(known))}) AND {column} BETWEEN ? AND ?"] if known else []
+    values = [*known, known[0], known[-1]] if known else []
     if condition := " OR ".join([*named, *([f"{column} IS NULL"] if None in changed else [])]):
-        connection.execute(f"DELETE FROM {name} WHERE {condition}", known)
-        connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM ({select}) WHERE {condition}", known)
+        with one_thread(connection):
+            connection.execute(f"DELETE FROM {name} WHERE {condition}", values)
+            connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, condition)}", values)
+
+
+def _narrowed(select: str, condition: str) -> str:
+    """A mart's SELECT over those rows only. A condition around it would not do: what windows and joins read is not less for it."""
+    narrowed, count = _PART.subn(lambda found: f"{found[0]} WHERE {condition}", select)
+    if count != 1:
+        raise WarehouseError("The SELECT of a mart that is built in parts must say once what a part of it is made from.")
+    return narrowed
 
 
 def _check(connection: duckdb.DuckDBPyConnection, table: Table, select: str) -> None:

@@ -1,8 +1,10 @@
 -- Which assertions fail, how often, and what did they find instead?
-WITH evaluated AS (
+WITH part AS NOT MATERIALIZED (
+    FROM marts.executions
+), evaluated AS (
     SELECT e.provider, e.test_id, e.test_name, a.source, a.property, a.operator, a.outcome, a.target, a.actual, e.started_at,
         row(coalesce(e.started_at, TIMESTAMPTZ '-infinity'), a.result_key, a.assertion_index) AS place
-    FROM core.assertions a JOIN marts.executions e USING (result_key)
+    FROM core.assertions a JOIN part e USING (result_key)
 )
 SELECT
     provider, test_id, any_value(test_name) AS test_name, source, property, operator,

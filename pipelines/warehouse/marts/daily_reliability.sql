@@ -1,4 +1,7 @@
 -- How reliable and how fast was each test in each place on each day?
+WITH part AS NOT MATERIALIZED (
+    FROM marts.executions
+)
 SELECT
     provider, test_id, any_value(test_name) AS test_name, location, utc_date,
     count(*) AS executions,
@@ -17,5 +20,5 @@ SELECT
     quantile_cont(response_time_ms, 0.50) AS p50_response_time_ms,
     quantile_cont(response_time_ms, 0.95) AS p95_response_time_ms,
     quantile_cont(response_time_ms, 0.99) AS p99_response_time_ms
-FROM marts.executions
+FROM part
 GROUP BY provider, test_id, location, utc_date

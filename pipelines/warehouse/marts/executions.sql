@@ -1,24 +1,26 @@
 -- Which executions were there, and how did each end? One row per execution: its final result with test and run names.
-WITH names AS (
-    SELECT provider, test_id,
-        arg_max(test_name, row(coalesce(started_at, TIMESTAMPTZ '-infinity'), result_key)) FILTER (test_name IS NOT NULL) AS test_name
-    FROM core.results GROUP BY ALL
-), tries AS (
-    SELECT provider, execution_id, count(*) AS try_count FROM core.results GROUP BY ALL
+WITH part AS NOT MATERIALIZED (
+    FROM core.results
+), names AS (  -- of tests without a version that has a name
+    SELECT provider, test_id, arg_max(test_name, row(coalesce(started_at, TIMESTAMPTZ '-infinity'), result_key)) AS test_name
+    FROM core.results ANTI JOIN (FROM core.tests WHERE is_current AND name IS NOT NULL) USING (provider, test_id)
+    WHERE test_name IS NOT NULL GROUP BY ALL
+), retried AS (
+    SELECT provider, execution_id, max(try_number) AS try_count FROM core.results WHERE try_number > 1 GROUP BY ALL
 ), reasons AS (
     SELECT result_key,
         arg_min(message, error_index) FILTER (message IS NOT NULL) AS message,
         arg_min(code, error_index) FILTER (code IS NOT NULL) AS code,
         arg_min(coalesce(fingerprint, lower(code), lower(name)), error_index) AS fingerprint
-    FROM core.errors GROUP BY result_key
+    FROM core.errors SEMI JOIN part USING (result_key) GROUP BY result_key
 ), refuted AS (
     SELECT result_key,
         arg_min(concat_ws(' ', source, property, operator, target) || coalesce(': ' || error_message, ', found ' || actual, ''),
             assertion_index) AS message
-    FROM core.assertions WHERE outcome = 'failed' GROUP BY result_key
+    FROM core.assertions SEMI JOIN part USING (result_key) WHERE outcome = 'failed' GROUP BY result_key
 )
 SELECT
-    r.result_key, r.provider, r.result_id, r.attempt, r.execution_id, r.try_number, t.try_count,
+    r.result_key, r.provider, r.result_id, r.attempt, r.execution_id, r.try_number, coalesce(t.try_count, 1) AS try_count,
     r.run_key, r.run_id, u.name AS run_name, u.application, u.environment, u.branch, u.commit_sha,
     r.test_id, coalesce(d.name, n.test_name) AS test_name, r.test_type,
     r.location, r.device, r.browser, r.os,
@@ -32,9 +34,9 @@ SELECT
     CASE WHEN regexp_matches(r.failure_message, '^[\[{]') THEN coalesce(e.message, a.message, r.failure_message)  -- JSON is no sentence
          ELSE coalesce(r.failure_message, e.message, CASE WHEN r.outcome = 'failed' THEN a.message END) END AS failure_reason,
     e.fingerprint, r.trace_id, r.url
-FROM core.results r
-JOIN tries t USING (provider, execution_id)
-JOIN names n USING (provider, test_id)
+FROM part r
+LEFT JOIN retried t USING (provider, execution_id)
+LEFT JOIN names n USING (provider, test_id)
 LEFT JOIN core.tests d ON d.provider = r.provider AND d.test_id = r.test_id AND d.is_current
 LEFT JOIN core.runs u ON u.run_key = r.run_key
 LEFT JOIN reasons e ON e.result_key = r.result_key

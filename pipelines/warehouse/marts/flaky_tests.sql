@@ -1,10 +1,12 @@
 -- Which tests cannot be trusted, because they fail and pass by turns or pass only on a retry?
 -- Locations and devices are told apart: one that always fails beside one that always passes is no flip.
-WITH counted AS (
+WITH part AS NOT MATERIALIZED (
+    FROM marts.executions
+), counted AS (
     SELECT *,
         is_passed <> lag(is_passed) OVER (
             PARTITION BY provider, test_id, location, device ORDER BY started_at, result_key) AS is_flip
-    FROM marts.executions WHERE is_passed IS NOT NULL
+    FROM part WHERE is_passed IS NOT NULL
 ), marked AS (
     SELECT provider, test_id, started_at, is_passed,
         coalesce(is_flip, false) AS is_flip,
@@ -22,7 +24,7 @@ WITH counted AS (
     FROM marked GROUP BY ALL
 ), everything AS (
     SELECT provider, test_id, any_value(test_name) AS test_name, count(*) AS executions
-    FROM marts.executions GROUP BY provider, test_id
+    FROM part GROUP BY provider, test_id
 )
 SELECT
     provider, test_id, test_name, executions,

@@ -1,9 +1,11 @@
 -- When was which test down, where, for how long, and why? A streak of failed executions; what neither passed nor failed is passed over.
-WITH counted AS (
+WITH part AS NOT MATERIALIZED (
+    FROM marts.executions
+), counted AS (
     SELECT *,
         count(*) FILTER (is_passed) OVER (
             PARTITION BY provider, test_id, location, device ORDER BY started_at, result_key ROWS UNBOUNDED PRECEDING) AS passes
-    FROM marts.executions
+    FROM part
     WHERE is_passed IS NOT NULL AND started_at IS NOT NULL
 ), streaks AS (  -- one pass with the failures after it; the next streak begins with the pass that ends this one
     SELECT provider, test_id, any_value(test_name) AS test_name, location, device, passes,

@@ -1,9 +1,11 @@
 -- Which steps take longest, and which are getting slower?
 -- The weeks end with the test's newest day, not with today: a rebuild gives the same figures.
-WITH ran AS (
+WITH part AS NOT MATERIALIZED (
+    FROM marts.executions
+), ran AS (
     SELECT e.provider, e.test_id, e.test_name, coalesce(s.name, s.kind) AS step_name, s.result_key, s.duration_ms, s.outcome,
         max(e.utc_date) OVER (PARTITION BY e.provider, e.test_id) - e.utc_date AS age_days
-    FROM core.steps s JOIN marts.executions e USING (result_key)
+    FROM core.steps s JOIN part e USING (result_key)
     WHERE isfinite(s.duration_ms)
 ), grouped AS (
     SELECT provider, test_id, any_value(test_name) AS test_name, step_name,
