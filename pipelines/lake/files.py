@@ -129,23 +129,25 @@ def find(folder: Path) -> Iterator[Path]:
     """Every Parquet file below a folder, sorted by path; hidden ones are not looked at. Raises LakeError for a symbolic link."""
     refuse_link(folder)
     if folder.is_dir():
-        yield from _below(folder)
+        yield from map(Path, _below(str(folder)))
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: str) -> list[str]:
+    """As texts: a Path for every folder and file on the way takes three times as long."""
     with os.scandir(folder) as listed:
         entries = sorted(listed, key=lambda entry: entry.name)
+    found: list[str] = []
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        path, is_link, is_file = folder / entry.name, entry.is_symlink(), entry.name.endswith(".parquet")
-        is_folder = path.is_dir() if is_link else entry.is_dir()
-        if is_link and (is_folder or is_file):
-            refuse_link(path)
+        is_file, is_folder = entry.name.endswith(".parquet"), entry.is_dir()
+        if (is_folder or is_file) and entry.is_symlink():
+            refuse_link(Path(entry.path))
         if is_folder:
-            yield from _below(path)
+            found += _below(entry.path)
         elif is_file:
-            yield path
+            found.append(entry.path)
+    return found
 
 
 def clean(folder: Path, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> int:
