@@ -16,7 +16,7 @@ import polars as pl
 from pipelines.schemas import CHILDREN, SIGHTINGS
 from pipelines.warehouse.connect import hand_over
 
-MEMORY_MB = (150, 250, 400)
+MEMORY_MB = (200, 400)
 """What DuckDB may hold of the work file while it is loaded, and when that is too little."""
 
 _FINGERPRINT = (
