@@ -15,6 +15,7 @@ import pytest
 
 from pipelines.schemas import FLATTENED
 from pipelines.transform.drift import COLUMNS
+from pipelines.transform.validate import conform
 from pipelines.warehouse.connect import memory, transaction
 from pipelines.warehouse.ddl import create_all
 from pipelines.warehouse.derive import derive
@@ -88,6 +89,32 @@ def test_rename_that_another_endpoint_saw_first_is_one_version() -> None:
     store = [said("session_results", "2", 1, 5, name="Store"), said("results", "2", 1, 6, name="Store")]
     connection, _ = loaded(shop, store)
     assert versions(connection) == [("Shop", 0, False), ("Store", 5, True)]
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+def test_result_without_an_instant_ran_as_the_first_version_however_many_there_are(count: int) -> None:
+    connection, _ = loaded([said("results", "first", 1, 0, name="Shop"), said("results", "second", 1, 4, name="Store")])
+    results = pl.DataFrame({"result_key": range(count)}).with_columns(
+        pl.lit("t").alias("test_id"),
+        pl.when(pl.col("result_key") % 7 > 0).then(NOON + pl.duration(hours=pl.col("result_key") % 9)).alias("started_at"),
+        pl.lit("passed").alias("outcome"),
+        is_terminal=True,
+        entity_id=pl.col("result_key").cast(pl.String),
+        result_id=pl.col("result_key").cast(pl.String),
+        attempt=1,
+    )
+    versions = results.select(
+        "entity_id", payload_sha256=pl.lit("1"), fetched_at=pl.lit(NOON), finality=1, is_open=False, raw_file=pl.lit("f")
+    )
+    loader = Loader(connection)
+    with transaction(connection):
+        frames = {"results": conform(results, FLATTENED["results"], ("outcome_rank",))}
+        loader.load_round(Source("acme", "results", is_summary=False, keeps_history=False), versions, frames, pl.DataFrame(schema=COLUMNS))
+    for _ in range(2):  # the second time DuckDB knows how many there are, and joins them in another way
+        with transaction(connection):
+            derive(connection)
+    found = connection.execute("SELECT DISTINCT test_valid_from_at, test_name FROM core.results WHERE started_at IS NULL").fetchall()
+    assert found == [(NOON, "Shop")]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -81,8 +81,8 @@ FROM ((FROM versions_after EXCEPT FROM versions_before) UNION ALL (FROM versions
 -- Results join to the version that they ran as (the first version covers earlier ones); where their payload holds no name or type of the
 -- test, that version tells it.
 CREATE OR REPLACE TEMP TABLE ran_as AS
-WITH concerned AS MATERIALIZED (
-    SELECT result_key, provider, test_id, started_at FROM core.results
+WITH concerned AS MATERIALIZED (  -- an ASOF join of many rows takes NULL for the latest instant (DuckDB 1.5.5)
+    SELECT result_key, provider, test_id, coalesce(started_at, TIMESTAMPTZ '-infinity') AS started_at FROM core.results
     WHERE result_key IN (FROM touched_results UNION SELECT result_key FROM core.results SEMI JOIN changed_tests USING (provider, test_id))
 ), first_told AS (
     SELECT provider, test_id, min(valid_from_at) AS valid_from_at, arg_min(name, valid_from_at) AS name, arg_min(test_type, valid_from_at) AS test_type
