@@ -65,6 +65,7 @@ def _runs(connection: duckdb.DuckDBPyConnection) -> None:
     columns = _coalesced(RUNS.columns, _RUNS_APART, "dsx")
     for part in range(parts):
         _run(connection, "run_rows", columns=columns, parts=str(parts), part=str(part))
+    _run(connection, "given_up")
 
 
 def _run(connection: duckdb.DuckDBPyConnection, name: str, **parts: str) -> None:

@@ -103,13 +103,13 @@ def test_result_without_an_instant_ran_as_the_first_version_however_many_there_a
         result_id=pl.col("result_key").cast(pl.String),
         attempt=1,
     )
-    versions = results.select(
+    newest = results.select(
         "entity_id", payload_sha256=pl.lit("1"), fetched_at=pl.lit(NOON), finality=1, is_open=False, raw_file=pl.lit("f")
     )
     loader = Loader(connection)
     with transaction(connection):
         frames = {"results": conform(results, FLATTENED["results"], ("outcome_rank",))}
-        loader.load_round(Source("acme", "results", is_summary=False, keeps_history=False), versions, frames, pl.DataFrame(schema=COLUMNS))
+        loader.load_round(Source("acme", "results", is_summary=False, keeps_history=False), newest, frames, pl.DataFrame(schema=COLUMNS))
     for _ in range(2):  # the second time DuckDB knows how many there are, and joins them in another way
         with transaction(connection):
             derive(connection)

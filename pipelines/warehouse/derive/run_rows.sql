@@ -28,9 +28,3 @@ LEFT JOIN (FROM run_sides WHERE NOT is_summary AND outcome_rank <> 99) d USING (
 LEFT JOIN (FROM run_sides WHERE is_summary AND outcome_rank <> 99) s USING (run_key)
 LEFT JOIN (FROM run_sides WHERE outcome_rank = 99 QUALIFY row_number() OVER (PARTITION BY run_key ORDER BY is_summary) = 1) x USING (run_key)
 LEFT JOIN run_members m USING (run_key);
-
--- A run that was given up because it never ended has the outcome `unknown` (contract §3).
-UPDATE core.runs u SET outcome = 'unknown', is_terminal = true
-FROM run_sides r JOIN meta.rejects j
-  ON j.rule = 'stale_running' AND j.provider = r.provider AND j.endpoint = r.endpoint AND j.entity_id = r.entity_id
-WHERE u.run_key = r.run_key AND NOT u.is_terminal;
