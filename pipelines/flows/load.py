@@ -68,22 +68,19 @@ class LoadReport:
 def load_new(
     connection: Connection,
     lake: Lake,
+    listed: Iterable[RawFile],
     providers: Mapping[str, Provider],
     clock: Clock,
     progress: Callable[[int, int], None] = lambda done, total: None,
     bounds: Sequence[int] = (),
 ) -> LoadReport:
-    """Load every raw file that is not in the ledger, within `bounds` of memory (see `within_memory`).
+    """Load every raw file of those listed that is not in the ledger, within `bounds` of memory (see `within_memory`).
 
-    Damaged files are reported and left out, the others go on.
-
-    Before that the lake is cleaned of what interrupted writers left; a damaged file of ours is set aside, so that the next sync fetches
-    again what it held.
+    Damaged files are reported and left out, the others go on. One of ours is set aside, so that the next sync fetches again what it held.
     """
     report = LoadReport()
-    lake.clean(clock.now())
     known = loaded_files(connection)
-    files = [file for file in lake.raw_files() if file.name not in known and file.provider in providers]
+    files = [file for file in listed if file.name not in known and file.provider in providers]
     loader = Loader(connection)
     ledger: list[LedgerRow] = []
     done = 0

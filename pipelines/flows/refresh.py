@@ -5,7 +5,7 @@ The work file is disposable: one that cannot be opened, is of another format, or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from pipelines.flows.load import LoadReport, load_new
 from pipelines.flows.locks import writer_lock
 from pipelines.lake import files
 from pipelines.lake.history import read_coverage
-from pipelines.lake.store import Lake
+from pipelines.lake.store import Lake, RawFile
 from pipelines.providers.spec import Provider
 from pipelines.schemas.dictionary import Sources, sources
 from pipelines.schemas.marts import MARTS
@@ -81,11 +81,13 @@ def _refresh(
     lake, work = Lake(settings.lake), work_path(settings)
     if rebuild:
         _throw_away(work)
-    connection = _open(work, lake)
+    lake.clean(clock.now())  # of what interrupted writers left
+    listed = lake.raw_files()
+    connection = _open(work, listed)
     try:
         refused = [pl.DataFrame(lake.refused(name)) for name in providers]
         write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
-        report = RefreshReport(load_new(connection, lake, providers, clock, progress, bounds))
+        report = RefreshReport(load_new(connection, lake, listed, providers, clock, progress, bounds))
         if rebuild or contents(connection) != published_contents(settings.warehouse):
             write_gaps(connection, _gaps(lake, providers, clock))
             within_memory(connection, partial(build_marts, connection), bounds)
@@ -106,7 +108,7 @@ def column_sources(providers: Mapping[str, Provider]) -> Sources:
     return sources((f"{provider.name}/{each.name}", each.places) for provider in providers.values() for each in provider.endpoints)
 
 
-def _open(work: Path, lake: Lake) -> Connection:
+def _open(work: Path, listed: Iterable[RawFile]) -> Connection:
     files.refuse_link(work)
     if work.exists():
         try:
@@ -119,7 +121,7 @@ def _open(work: Path, lake: Lake) -> Connection:
                 if (
                     ddl.is_current_format(connection)
                     and not is_unfinished(connection)
-                    and loaded_files(connection) <= {f.name for f in lake.raw_files()}
+                    and loaded_files(connection) <= {file.name for file in listed}
                 ):
                     return connection
             connection.close()

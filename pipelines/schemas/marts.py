@@ -325,3 +325,6 @@ BY_DAY = frozenset({"executions", "daily_reliability", "timing_breakdown"})
 
 BY_TEST = frozenset({"slow_steps", "incidents", "flaky_tests", "assertion_failures"})
 """Marts whose rows come from the executions of their own `test_id` and nothing else of other tests."""
+
+BY_RUN = frozenset({"run_summary"})
+"""Marts whose rows come from their own run (`run_key`) and its results."""

@@ -15,7 +15,7 @@ from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Ta
 from pipelines.schemas.dictionary import Sources, source_of
 from pipelines.warehouse.connect import hand_over
 
-FORMAT = "8"
+FORMAT = "9"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
 KEYED = frozenset({"core.runs", "core.results", "core.tests", *(f"meta.{name}" for name in META if name != "versions")})
@@ -50,6 +50,7 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
         " observed_at TIMESTAMPTZ, said UBIGINT)"
     )
     connection.execute("CREATE TABLE IF NOT EXISTS stage.changed (utc_date DATE, test_id VARCHAR)")
+    connection.execute("CREATE TABLE IF NOT EXISTS stage.changed_runs (run_key BIGINT)")
     connection.execute("CREATE TABLE IF NOT EXISTS stage.marts (fingerprint VARCHAR)")
     connection.execute("CREATE TABLE IF NOT EXISTS stage.format (format VARCHAR)")
     if not connection.execute("SELECT 1 FROM stage.format").fetchone():
@@ -68,11 +69,11 @@ def is_current_format(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def comment(connection: duckdb.DuckDBPyConnection, table: Table, *, kind: str = "TABLE") -> None:
     """Set the comments of a declared table or view and of its columns."""
-    connection.execute(f"COMMENT ON {kind} {table.full_name} IS {_literal(table.description)}")
+    connection.execute(f"COMMENT ON {kind} {table.full_name} IS {literal(table.description)}")
     for name, column in table.columns.items():
         unit = column.metadata["unit"]
         text = f"{column.description} [{unit}]" if unit else column.description
-        connection.execute(f'COMMENT ON COLUMN {table.full_name}."{name}" IS {_literal(text)}')
+        connection.execute(f'COMMENT ON COLUMN {table.full_name}."{name}" IS {literal(text)}')
 
 
 def dictionary(tables: list[Table], known: Sources) -> list[tuple[str, str, str, str, str | None, str, str | None]]:
@@ -116,5 +117,6 @@ def _create(name: str, table: Table, *, keyed: bool, extra: tuple[tuple[str, str
     return f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns)})"
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def literal(text: str) -> str:
+    """A text as SQL. A NUL, which ids of others may hold, would end the statement."""
+    return "'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'"

@@ -1,9 +1,9 @@
 """Builds `marts.*` from the SELECTs in `marts/*.sql`, as `pipelines.schemas.marts` declares them. No SQL of a single mart lives here.
 
 A mart is a table, or a view when it depends on the current time. The declaration decides names, order, types and comments; a SELECT
-that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from the results of one day, or
-of one test, only the days or tests are built anew whose results have changed (`derive/changes.sql` writes them down); the others stand.
-Such a SELECT reads what its rows come from as `part`.
+that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from the results of one day, of
+one test or of one run, only those are built anew whose results have changed (`derive/changes.sql` writes them down); the others stand. Such
+a SELECT reads what its rows come from as `part`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,26 @@ import duckdb
 
 from pipelines.errors import WarehouseError
 from pipelines.schemas import Table
-from pipelines.schemas.marts import BY_DAY, BY_TEST, MARTS, VIEWS
+from pipelines.schemas.marts import BY_DAY, BY_RUN, BY_TEST, MARTS, VIEWS
 from pipelines.warehouse.connect import one_thread, transaction
-from pipelines.warehouse.ddl import comment
+from pipelines.warehouse.ddl import comment, literal
 
 _FOLDER = Path(__file__).parent / "marts"
 _TYPES = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
 
-_PARTS = {**dict.fromkeys(BY_DAY, "utc_date"), **dict.fromkeys(BY_TEST, "test_id")}
-_PART = re.compile(r"(?<=^WITH part AS NOT MATERIALIZED \(\n)    FROM [\w.]+$", re.MULTILINE)
+_PARTS = {**dict.fromkeys(BY_DAY, "utc_date"), **dict.fromkeys(BY_TEST, "test_id"), **dict.fromkeys(BY_RUN, "run_key")}
+_CHANGED = {"utc_date": "stage.changed", "test_id": "stage.changed", "run_key": "stage.changed_runs"}
+_PART = re.compile(r"(?<=^WITH part AS NOT MATERIALIZED \(\n)    FROM ([\w.]+)$", re.MULTILINE)
 """What a SELECT in parts is made from."""
 
 _MOST_PARTS = 500
-"""Days or tests above which a mart is built as a whole: that is one statement, and soon cheaper."""
+"""Days, tests or runs above which a mart is built as a whole: soon cheaper than to name them all."""
+
+_ROWS_AT_ONCE = 200_000
+"""Rows from which so much of a mart is made at a time when it is built as a whole: what joins and sorts hold grows with them."""
 
 Changed = Mapping[str, Sequence[object]]
-"""Days and tests with changed results, in order, by the name of their column."""
+"""Days, tests and runs with changed results, in order, by the name of their column."""
 
 
 def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
@@ -48,7 +52,8 @@ def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
         for table in MARTS.values():
             _build(connection, table, changed)
         connection.execute("CREATE OR REPLACE TABLE stage.marts AS SELECT $fingerprint AS fingerprint", {"fingerprint": _fingerprint()})
-        connection.execute("DELETE FROM stage.changed")
+        for name in set(_CHANGED.values()):
+            connection.execute(f"DELETE FROM {name}")
 
 
 def select_of(name: str) -> str:
@@ -61,9 +66,11 @@ def _changed(connection: duckdb.DuckDBPyConnection) -> Changed | None:
     built = connection.execute("SELECT fingerprint FROM stage.marts").fetchall()
     if built != [(_fingerprint(),)]:
         return None
-    columns = sorted(set(_PARTS.values()))
-    select = "SELECT DISTINCT {name} FROM stage.changed ORDER BY ALL"
-    return {name: [value for (value,) in connection.execute(select.format(name=name)).fetchall()] for name in columns}
+    select = "SELECT DISTINCT {column} FROM {name} ORDER BY ALL"
+    return {
+        column: [value for (value,) in connection.execute(select.format(column=column, name=name)).fetchall()]
+        for column, name in _CHANGED.items()
+    }
 
 
 def _fingerprint() -> str:
@@ -82,27 +89,49 @@ def _build(connection: duckdb.DuckDBPyConnection, table: Table, changed: Changed
     elif changed is None or table.name not in VIEWS:
         _check(connection, table, select)
         kind = "VIEW" if table.name in VIEWS else "TABLE"
-        connection.execute(f"CREATE OR REPLACE {kind} {name} AS {select}")
+        if column is None:
+            connection.execute(f"CREATE OR REPLACE {kind} {name} AS {select}")
+        else:
+            connection.execute(f"CREATE OR REPLACE {kind} {name} AS {_narrowed(select, 'false')}")
+            _build_ranges(connection, name, select, column)
         comment(connection, table, kind=kind)
 
 
 def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str, changed: Sequence[object]) -> None:
-    known = [value for value in changed if value is not None]
+    # as text: of every value that it is given DuckDB's client asks whether it is one of pandas', and looks for pandas each time
+    known = [literal(str(value)) for value in changed if value is not None]
     # named one by one, and between which they lie: DuckDB then reads of the other columns only what these are made from
-    named = [f"{column} IN ({', '.join('?' * len(known))}) AND {column} BETWEEN ? AND ?"] if known else []
-    values = [*known, known[0], known[-1]] if known else []
+    named = [f"{column} IN ({', '.join(known)}) AND {column} BETWEEN {known[0]} AND {known[-1]}"] if known else []
     if condition := " OR ".join([*named, *([f"{column} IS NULL"] if None in changed else [])]):
         with one_thread(connection):
-            connection.execute(f"DELETE FROM {name} WHERE {condition}", values)
-            connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, condition)}", values)
+            connection.execute(f"DELETE FROM {name} WHERE {condition}")
+            connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, condition)}")
+
+
+def _build_ranges(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str) -> None:
+    source = _source(select)
+    ranges = connection.execute(
+        f"SELECT min({column}), max({column}) FROM (SELECT {column}, (sum(count(*)) OVER (ORDER BY {column})) // $rows AS part"
+        f" FROM {source} WHERE {column} IS NOT NULL GROUP BY {column}) GROUP BY part ORDER BY ALL",
+        {"rows": _ROWS_AT_ONCE},
+    ).fetchall()
+    for values in ranges:
+        connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, f'{column} BETWEEN ? AND ?')}", values)
+    connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, f'{column} IS NULL')}")
+
+
+def _source(select: str) -> str:
+    """The table that a part of a mart is made from."""
+    named = _PART.findall(select)
+    if len(named) != 1:
+        raise WarehouseError("The SELECT of a mart that is built in parts must say once what a part of it is made from.")
+    return str(named[0])
 
 
 def _narrowed(select: str, condition: str) -> str:
     """A mart's SELECT over those rows only. A condition around it would not do: what windows and joins read is not less for it."""
-    narrowed, count = _PART.subn(lambda found: f"{found[0]} WHERE {condition}", select)
-    if count != 1:
-        raise WarehouseError("The SELECT of a mart that is built in parts must say once what a part of it is made from.")
-    return narrowed
+    _source(select)
+    return _PART.sub(lambda found: f"{found[0]} WHERE {condition}", select)
 
 
 def _check(connection: duckdb.DuckDBPyConnection, table: Table, select: str) -> None:

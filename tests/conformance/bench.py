@@ -98,7 +98,7 @@ class Bench:
 
     def load(self, *, marts: bool = True) -> LoadReport:
         """Load what is new in the lake."""
-        report = load_new(self.connection, self.lake, {self.provider.name: self.provider}, self.clock)
+        report = load_new(self.connection, self.lake, self.lake.raw_files(), {self.provider.name: self.provider}, self.clock)
         if marts:
             build_marts(self.connection)
         return report

@@ -351,7 +351,7 @@ def test_crash_between_load_and_publish_is_made_good_by_the_next_run(bench: Benc
     bench.land(*DETAIL[:3], parent_id=DETAIL[4])
     settings = bench.house.settings
     with open_work(work_path(settings)) as connection:  # as far as a run came that was killed before it published
-        assert load_new(connection, Lake(settings.lake), settings.providers, SystemClock()).files == 1
+        assert load_new(connection, Lake(settings.lake), Lake(settings.lake).raw_files(), settings.providers, SystemClock()).files == 1
     assert bench.ask("SELECT has_detail FROM core.results") == [(False,)]
     report = bench.house.refresh()
     assert (report.load.files, report.published) == (0, True)

@@ -94,6 +94,7 @@ class Warehouse:
             self.connection.register("rows_in", frame.to_arrow())
             self.connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows_in")
         self.connection.execute("INSERT INTO stage.changed SELECT DISTINCT utc_date, test_id FROM core.results")
+        self.connection.execute("INSERT INTO stage.changed_runs SELECT run_key FROM core.runs")
         self._pending.clear()
 
     def build(self) -> dict[str, object]:

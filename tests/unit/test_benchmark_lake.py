@@ -40,7 +40,7 @@ def test_a_generated_lake_is_the_same_every_time_and_loads_whole(
 
     connection = open_work(tmp_path / "work.duckdb")
     ddl.create_all(connection)
-    report = load_new(connection, Lake(tmp_path / "one"), load_providers(), VirtualClock())
+    report = load_new(connection, Lake(tmp_path / "one"), Lake(tmp_path / "one").raw_files(), load_providers(), VirtualClock())
     assert not report.damaged
     asked = "SELECT count(*), count(*) FILTER (state = 'rejected'), count(DISTINCT endpoint) FROM meta.versions"
     assert connection.execute(asked).fetchall() == [(landed, 0, 13)]

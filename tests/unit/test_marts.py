@@ -5,13 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from pipelines.errors import WarehouseError
-from pipelines.schemas.marts import BY_DAY, BY_TEST, MARTS, VIEWS
+from pipelines.schemas.marts import BY_DAY, BY_RUN, BY_TEST, MARTS, VIEWS
 from pipelines.warehouse import marts as room
 from tests.support.warehouse import NOON, Warehouse
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+ODD_ID = "it's \0 odd"
 
 
 @pytest.fixture
@@ -118,11 +119,11 @@ def test_only_days_with_changed_results_are_built_anew(warehouse: Warehouse, mon
     assert {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_DAY} == built
 
 
-@pytest.mark.parametrize(("most", "anew"), [(500, {"it's", "third"}), (1, {"it's", "third", "other"})])
+@pytest.mark.parametrize(("most", "anew"), [(500, {ODD_ID, "third"}), (1, {ODD_ID, "third", "other"})])
 def test_only_tests_with_changed_results_are_built_anew_unless_they_are_many(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, most: int, anew: set[str]
 ) -> None:
-    for test_id in ("it's", "third", "other"):
+    for test_id in (ODD_ID, "third", "other"):
         for hour, outcome in enumerate(("passed", "failed")):
             key = warehouse.result(outcome, NOON + HOUR * hour, test_id=test_id)
             warehouse.add("core.steps", result_key=key, step_index=0, kind="click", outcome=outcome, duration_ms=5.0)
@@ -131,13 +132,47 @@ def test_only_tests_with_changed_results_are_built_anew_unless_they_are_many(
     built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_TEST}
     for name in BY_TEST:
         warehouse.connection.execute(f"UPDATE marts.{name} SET test_name = 'built before'")
-    warehouse.connection.execute("INSERT INTO stage.changed VALUES (NULL, 'it''s'), (NULL, 'third')")
+    warehouse.connection.execute("INSERT INTO stage.changed VALUES (NULL, ?), (NULL, 'third')", [ODD_ID])
     monkeypatch.setattr(room, "_MOST_PARTS", most)
     room.build_marts(warehouse.connection)
     for name, before in built.items():
         assert {row["test_id"] for row in warehouse.rows(f"FROM marts.{name} WHERE test_name = 'Checkout'")} == anew
         warehouse.connection.execute(f"UPDATE marts.{name} SET test_name = 'Checkout'")
         assert warehouse.rows(f"FROM marts.{name} ORDER BY ALL") == before
+
+
+def test_only_runs_that_changed_are_built_anew(warehouse: Warehouse) -> None:
+    keys = {run_id: warehouse.run(run_id) for run_id in ("first", "second", "third")}
+    for key in keys.values():
+        warehouse.result("passed", run_key=key, duration_ms=5.0)
+    warehouse.build()
+    before = warehouse.rows("FROM marts.run_summary ORDER BY ALL")
+    warehouse.connection.execute("UPDATE marts.run_summary SET slowest_test_name = 'built before'")
+    warehouse.connection.execute("INSERT INTO stage.changed_runs VALUES (?), (?)", [keys["first"], keys["third"]])
+    room.build_marts(warehouse.connection)
+    anew = warehouse.rows("SELECT run_id FROM marts.run_summary WHERE slowest_test_name = 'Checkout' ORDER BY ALL")
+    assert anew == [{"run_id": "first"}, {"run_id": "third"}]
+    warehouse.connection.execute("UPDATE marts.run_summary SET slowest_test_name = 'Checkout'")
+    assert warehouse.rows("FROM marts.run_summary ORDER BY ALL") == before
+
+
+def test_a_mart_that_is_built_in_parts_is_the_same(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [warehouse.run(f"run {number}") for number in range(4)]
+    for number in range(12):
+        test_id, day = ("a", "b", "c", ODD_ID)[number % 4], None if number == 5 else NOON - DAY * (number % 5)
+        outcome = "failed" if number % 3 else "passed"
+        key = warehouse.result(outcome, day, result_id=str(number), test_id=test_id, run_key=runs[number % 3])
+        phase = {"phase": "dns", "phase_raw": "dns", "is_total": False}
+        warehouse.add("core.timings", result_key=key, step_index=-1, duration_ms=float(number), **phase)
+        warehouse.add("core.steps", result_key=key, step_index=0, kind="click", outcome=outcome, duration_ms=float(number))
+    counts = warehouse.build()
+    built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_DAY | BY_TEST | BY_RUN}
+    for rows in (1, 3, 5):
+        monkeypatch.setattr(room, "_ROWS_AT_ONCE", rows)
+        warehouse.connection.execute("UPDATE stage.marts SET fingerprint = 'of another version'")
+        assert warehouse.build() == counts
+        assert {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in built} == built
+    assert counts["executions"] == 12
 
 
 # ------------------------------------------------------------------------------------------------------- executions

@@ -1,9 +1,11 @@
 -- Which executions were there, and how did each end? One row per execution: its final result with test and run names.
 WITH part AS NOT MATERIALIZED (
     FROM core.results
-), names AS (  -- of tests without a version that has a name
+), unnamed AS (  -- tests without a version that has a name: few, if any
+    SELECT DISTINCT provider, test_id FROM part ANTI JOIN (FROM core.tests WHERE is_current AND name IS NOT NULL) USING (provider, test_id)
+), names AS (
     SELECT provider, test_id, arg_max(test_name, row(coalesce(started_at, TIMESTAMPTZ '-infinity'), result_key)) AS test_name
-    FROM core.results ANTI JOIN (FROM core.tests WHERE is_current AND name IS NOT NULL) USING (provider, test_id)
+    FROM core.results SEMI JOIN unnamed USING (provider, test_id)
     WHERE test_name IS NOT NULL GROUP BY ALL
 ), retried AS (
     SELECT provider, execution_id, max(try_number) AS try_count FROM core.results WHERE try_number > 1 GROUP BY ALL

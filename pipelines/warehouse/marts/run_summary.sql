@@ -1,5 +1,7 @@
 -- What came out of each run, how long did it take, and what was slowest? A run without results here has the counts that it was told with.
-WITH finals AS (
+WITH part AS NOT MATERIALIZED (
+    FROM core.runs
+), finals AS (
     SELECT run_key,
         count(*) AS executions,
         count(*) FILTER (is_passed) AS passed_count,
@@ -10,9 +12,9 @@ WITH finals AS (
         arg_max(result_key, row(duration_ms, result_key)) FILTER (duration_ms IS NOT NULL) AS slowest_result_key,
         arg_max_null(test_name, row(duration_ms, result_key)) FILTER (duration_ms IS NOT NULL) AS slowest_test_name,
         max(duration_ms) AS slowest_duration_ms
-    FROM marts.executions WHERE run_key IS NOT NULL GROUP BY run_key
+    FROM marts.executions SEMI JOIN part USING (run_key) GROUP BY run_key
 ), members AS (
-    SELECT run_key, count(DISTINCT execution_id) AS executions FROM core.results WHERE run_key IS NOT NULL GROUP BY run_key
+    SELECT run_key, count(DISTINCT execution_id) AS executions FROM core.results SEMI JOIN part USING (run_key) GROUP BY run_key
 )
 SELECT
     u.run_key, u.provider, u.run_id, u.kind, u.name AS run_name, u.application, u.environment, u.status, u.outcome, u.is_terminal,
@@ -27,6 +29,6 @@ SELECT
     f.passed_count / nullif(f.passed_count + f.failed_count, 0) AS pass_rate,
     f.slowest_result_key, f.slowest_test_name, f.slowest_duration_ms,
     u.trigger, u.repo_url, u.branch, u.commit_sha, u.commit_author, u.commit_message, u.url
-FROM core.runs u
+FROM part u
 LEFT JOIN finals f USING (run_key)
 LEFT JOIN members m USING (run_key)
