@@ -153,14 +153,11 @@ def _below(folder: str) -> list[str]:
 def clean(folder: Path, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> int:
     """Remove temporary files that an interrupted writer left; younger ones may be another run's. Returns how many."""
     count = 0
-    for below, _, names in os.walk(folder):
-        for name in names:
-            if name.startswith(TEMPORARY_PREFIX):
-                path = Path(below, name)
-                with contextlib.suppress(FileNotFoundError):  # another run has just finished or cleaned it
-                    if path.stat().st_mtime < (now - older_than).timestamp():
-                        path.unlink()
-                        count += 1
+    for path in folder.rglob(f"{TEMPORARY_PREFIX}*") if folder.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):  # another run has just finished or cleaned it
+            if path.stat().st_mtime < (now - older_than).timestamp():
+                path.unlink()
+                count += 1
     return count
 
 
