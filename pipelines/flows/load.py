@@ -30,8 +30,11 @@ from pipelines.warehouse.connect import Connection, memory, one_thread, transact
 from pipelines.warehouse.derive import derive
 from pipelines.warehouse.load import LedgerRow, Loader, Source, loaded_files, within_memory, write_ledger
 
-BATCH_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 6 * 1024 * 1024
 """About how much JSON one transaction takes: memory grows with it (three batches are in hand), and below it fixed costs count."""
+
+ROW_BYTES = 200
+"""What a payload counts besides its text: list rows are short, and as wide as others once they are flattened."""
 
 AHEAD = 2
 """Batches that are prepared while one is written: writing is the smaller half of the work."""
@@ -81,6 +84,8 @@ def load_new(
     report = LoadReport()
     known = loaded_files(connection)
     files = [file for file in listed if file.name not in known and file.provider in providers]
+    definitions = {(provider.name, each.name) for provider in providers.values() for each in provider.endpoints if each.keeps_history}
+    files.sort(key=lambda file: (file.provider, file.endpoint) not in definitions)  # said later, it is looked for in all results
     loader = Loader(connection)
     ledger: list[LedgerRow] = []
     done = 0
@@ -124,7 +129,7 @@ def _batches(lake: Lake, files: Sequence[RawFile], report: LoadReport) -> Iterat
             if not any(said.startswith(str(error)) for said in report.damaged):  # a merged file is said once, not for all that it held
                 report.damaged.append(f"{error}; set aside as {aside.name}, the next sync fetches it again" if aside else str(error))
             continue
-        weight = int(frame["payload"].str.len_bytes().sum())
+        weight = int(frame["payload"].str.len_bytes().sum()) + ROW_BYTES * frame.height
         if batch and size + weight > BATCH_BYTES:
             yield batch
             batch, size = [], 0

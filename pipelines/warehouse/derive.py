@@ -36,6 +36,7 @@ _CARRIED = (*_VERSIONED, "status", "target_url", "attributes")
 
 def derive(connection: duckdb.DuckDBPyConnection) -> None:
     """Derive everything from the rows of the touched results, runs and tests (temp tables of the Loader)."""
+    kept = _temporary(connection)
     _run(connection, "before")
     _run(connection, "results", columns=_coalesced(RESULTS.columns, _RESULTS_APART, "ds"))
     _runs(connection)  # tries ask whether a run has ended …
@@ -56,6 +57,12 @@ def derive(connection: duckdb.DuckDBPyConnection) -> None:
     _run(connection, "tests", **_test_columns())
     _run(connection, "changes")
     _run(connection, "meta")
+    for name in _temporary(connection) - kept:  # wide rows of 20,000 results, which would be held or lie on disk until the next time
+        connection.execute(f"DROP TABLE temp.{name}")
+
+
+def _temporary(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()}
 
 
 def _runs(connection: duckdb.DuckDBPyConnection) -> None:

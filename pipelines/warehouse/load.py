@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import duckdb
 import polars as pl
@@ -16,8 +17,8 @@ import polars as pl
 from pipelines.schemas import CHILDREN, SIGHTINGS
 from pipelines.warehouse.connect import hand_over
 
-MEMORY_MB = (200, 400)
-"""What DuckDB may hold of the work file while it is loaded, and when that is too little."""
+MEMORY_MB = (150, 150, 250, 400)
+"""What DuckDB may hold of the work file while it is loaded, and when that is too little: the same after a checkpoint, then more."""
 
 _FINGERPRINT = (
     """md5(regexp_replace(regexp_replace(lower(message), '''[^'']*''|"[^"]*"|`[^`]*`|[*]{3}[0-9a-f]{12}', '?', 'g'),"""
@@ -271,14 +272,17 @@ def _bound_memory(connection: duckdb.DuckDBPyConnection, megabytes: int | None) 
 def within_memory(connection: duckdb.DuckDBPyConnection, step: Callable[[], object], bounds: Sequence[int]) -> None:
     """Take a step, which can be taken again, within a bound (MB), then where that is too little within the next one, at last without any.
 
-    Not everything can be put on disk: an aggregate, the first rows of many tables.
+    Not everything can be put on disk: an aggregate, the first rows of many tables. A bound below what is held is refused.
     """
-    for megabytes in bounds:
+    for megabytes, more in pairwise((*bounds, None)):
         with suppress(duckdb.OutOfMemoryException):
-            _bound_memory(connection, megabytes)  # refused when more is held already that cannot be put on disk
+            _bound_memory(connection, megabytes)
             step()
             break
-        _bound_memory(connection, None)
+        try:
+            _bound_memory(connection, more)
+        except duckdb.OutOfMemoryException:
+            _bound_memory(connection, None)
         connection.execute("CHECKPOINT")  # what was committed need not be held
     else:
         _bound_memory(connection, None)

@@ -1,10 +1,10 @@
 """What extraction costs beside a bare httpx loop, how much memory it takes, and how near it keeps to a rate limit.
 
-    python -m tests.benchmarks.extraction [speed] [memory] [limits] [profile] [--requests N] [--rounds N] [--payloads N ...]
+    python -m tests.benchmarks.extraction [speed] [memory] [limits] [profile] [--requests N] [--rounds N] [--payloads N ...] [--page]
 
 All requests go over loopback to `extraction_server`, a process of its own; payloads are Checkly test-session results as the sandbox
 makes them, gzipped. The sides take turns within one run; a ratio is of CPU seconds (user + system) of this process, for the wall clock
-of a machine that others use says little.
+of a machine that others use says little. `--page` puts it into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import asyncio
 import cProfile
 import gc
 import json
-import os
-import platform
 import pstats
 import random
 import resource
@@ -28,7 +26,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -44,6 +41,8 @@ from pipelines.providers.spec import RateLimit
 from pipelines.settings import load_settings
 from tests.benchmarks.extraction_limits import CONCURRENCY, paces
 from tests.benchmarks.extraction_server import result_id, session_id
+from tests.benchmarks.measure import measured_by
+from tests.benchmarks.page import keep
 from tests.support.clock import VirtualClock
 
 TURN = 100
@@ -342,6 +341,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2_000, help="by each side in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--payloads", type=int, nargs="+", default=[10_000, 100_000], help="of the pulls whose memory is measured")
+    parser.add_argument("--page", action="store_true")
     parser.add_argument("--pull", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.pull:
@@ -353,12 +353,15 @@ def main() -> None:
         "limits": limits,
         "profile": lambda url: profile(url, given.requests),
     }
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("httpx", "httpcore", "simplejson", "pyarrow"))
-    sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
+    stamp = measured_by(f"python -m tests.benchmarks.extraction {' '.join(given.parts)}", ["httpx", "httpcore", "simplejson", "pyarrow"])
+    said = {}
     with serving() as url:
         for part in given.parts:
-            sys.stdout.write(f"\n### {part}\n{parts[part](url)}\n")
+            said[part] = parts[part](url)
+            sys.stdout.write(f"### {part}\n\n{said[part]}\n\n")
             sys.stdout.flush()
+    if given.page:
+        keep("extraction", {**stamp, "parts": said})
 
 
 if __name__ == "__main__":

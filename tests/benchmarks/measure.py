@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import subprocess
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,22 @@ class Stopwatch:
                     self._inner[-1] += took
 
         setattr(owner, name, watched)
+
+
+def measured_by(command: str, libraries: Sequence[str]) -> dict[str, Any]:
+    """What a page says of a measurement: command, date, machine and versions; no name of anything."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "command": command,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "cores": len(os.sched_getaffinity(0)),
+            "memory_gib": round(memory / 2**30),
+            "python": platform.python_version(),
+            "libraries": {name: version(name) for name in libraries},
+        },
+    }
 
 
 class FailedError(Exception):

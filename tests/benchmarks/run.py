@@ -12,27 +12,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from tests.benchmarks.generate import generate
-from tests.benchmarks.measure import Cost, measure
-from tests.benchmarks.page import render
+from tests.benchmarks.measure import Cost, measure, measured_by
+from tests.benchmarks.page import keep
 from tests.benchmarks.pool import make_pool
 from tests.benchmarks.tables import ENDPOINTS, contents
 
 ROOT = Path(__file__).parents[2]
-RESULTS, PAGE = ROOT / "docs" / "benchmarks.json", ROOT / "docs" / "benchmarks.md"
 
 SIDES: dict[str, tuple[str, ...]] = {
     "ours": ("ours",),
@@ -136,18 +132,6 @@ def core_rows(file: Path) -> int:
     return int(found[0])
 
 
-def machine() -> dict[str, Any]:
-    """What it ran on; no name of anything."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(memory / 2**30),
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
-    }
-
-
 def say(text: str) -> None:
     """Progress, on stderr."""
     sys.stderr.write(text + "\n")
@@ -204,23 +188,13 @@ def main() -> None:
         generate(work / "mix", given.payloads, given.seed, pool=pool)
         os.fsync = fsync
         what = "--growth-only" if given.growth_only else f"--sides {','.join(sides)}"
-        result: dict[str, Any] = {
-            "command": f"python -m tests.benchmarks.run --payloads {given.payloads} --rounds {given.rounds} {what}",
-            "date": f"{datetime.now(UTC):%Y-%m-%d}",
-            "machine": machine(),
-            "rounds": given.rounds,
-        }
+        command = f"python -m tests.benchmarks.run --payloads {given.payloads} --rounds {given.rounds} {what}"
+        result = measured_by(command, LIBRARIES) | {"rounds": given.rounds}
         if not given.growth_only:
             result |= compared(sides, given.payloads, given.rounds, work)
         say("a lake of every endpoint")
         result["mix"] = mixed(["ours"] if given.growth_only else [name for name in MIX_SIDES if name in sides], given.rounds, work)
-    known = json.loads(RESULTS.read_text()) if RESULTS.exists() and not given.no_page else {}
-    known[str(given.payloads)] = result
-    text = render(known)
-    sys.stdout.write(text)
-    if not given.no_page:
-        RESULTS.write_text(json.dumps(known, indent=1) + "\n")
-        PAGE.write_text(text)
+    sys.stdout.write(json.dumps(result, indent=1) + "\n" if given.no_page else keep(str(given.payloads), result))
 
 
 if __name__ == "__main__":

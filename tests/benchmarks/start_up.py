@@ -1,11 +1,12 @@
 """What it costs to start: `--help`, `query`, `status`, a sync up to its first request, and a whole sync with nothing new.
 
-    python -m tests.benchmarks.start_up [--runs 5] [--lake FOLDER]
+    python -m tests.benchmarks.start_up [--runs 5] [--lake FOLDER] [--page]
 
 Commands run as children, one after the other, against a sandbox in a process of its own; the first sync, which has everything to fetch,
 is not counted. `--lake` starts from a lake that `tests.benchmarks.generate` has made. "Dagster alone" is a run of as many assets and
 checks with the same dependencies, whose steps do nothing and import nothing: what a sync adds to it is ours. Figures are the least and
-the median of the runs; CPU is user and system time, the one to compare when the machine has other work.
+the median of the runs; CPU is user and system time, the one to compare when the machine has other work. `--page` puts them into
+docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.benchmarks.measure import measured_by
+from tests.benchmarks.page import keep
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTHOUSE = (sys.executable, "-m", "assets.cli")
@@ -111,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--lake", type=Path)
+    parser.add_argument("--page", action="store_true")
     arguments = parser.parse_args()
     found: dict[str, list[Cost]] = {}
     with tempfile.TemporaryDirectory() as name, sandbox(Path(name)) as (settings, door):
@@ -145,6 +150,9 @@ def main() -> None:
     for what, costs in found.items():
         cpu, wall = zip(*costs, strict=True)
         sys.stdout.write(f"{what:32}{min(cpu):10.2f}{statistics.median(cpu):8.2f}{min(wall):12.2f}{statistics.median(wall):8.2f}\n")
+    if arguments.page:
+        stamp = measured_by(f"python -m tests.benchmarks.start_up --runs {arguments.runs}", ["dagster", "duckdb", "polars", "httpx"])
+        keep("start_up", {**stamp, "runs": arguments.runs, "costs": found})
 
 
 def _shape() -> str:

@@ -1,10 +1,11 @@
-"""The page about capacity says what its constants make of it, and the server that extraction is measured with answers whole documents."""
+"""Pages about capacity and benchmarks say what was measured, and the server that extraction is measured with answers whole documents."""
 
 from __future__ import annotations
 
 import gzip
 import json
 
+from tests.benchmarks import page as benchmarks
 from tests.benchmarks.capacity import BIG, PAGE, STORED, Account, page
 from tests.benchmarks.extraction_server import _Api, result_id, session_id
 
@@ -15,6 +16,11 @@ def test_the_page_about_capacity_is_what_its_constants_give() -> None:
     assert Account(2_000, 10, 1).sweep(150, 24) == 192_000
     assert all(parquet < text and alone < text for text, parquet, alone in STORED.values())
     assert PAGE.read_text(encoding="utf-8") == page(), "stale: run `python -m tests.benchmarks.capacity`"
+
+
+def test_the_page_about_benchmarks_is_what_they_measured() -> None:
+    measured = json.loads(benchmarks.RESULTS.read_text(encoding="utf-8"))
+    assert benchmarks.PAGE.read_text(encoding="utf-8") == benchmarks.render(measured)
 
 
 def test_the_server_that_extraction_is_measured_with_answers_whole_documents() -> None:

@@ -24,6 +24,17 @@ COMMAND = "import sys; from assets.cli import app\ntry: app(sys.argv[1:])\nexcep
 REFRESH = "import sys; from pathlib import Path; from tests.support.house import House; House(Path(sys.argv[1]), None).refresh()" + SAID
 READERS = {"duckdb", "polars", "pyarrow", "pipelines.providers.datadog"}
 
+WATCH = """
+import os, sys
+told = True
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        global told
+        if name in ("duckdb", "polars"):
+            told &= all("muzzy_decay_ms:0" in os.environ.get(name, "") for name in ("DUCKDB_JE_MALLOC_CONF", "_RJEM_MALLOC_CONF"))
+sys.meta_path.insert(0, Watch())
+"""
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -56,6 +67,12 @@ def test_a_sync_loads_neither_duckdb_nor_the_report_before_its_first_request(hom
     assert {"dagster", "httpx", "polars", "pyarrow"} <= before
     late = {"altair", "duckdb", "pipelines.flows.refresh", "pipelines.report", "pipelines.sandbox", "starlette", "vl_convert"}
     assert before & late == set()
+
+
+@pytest.mark.parametrize("module", ["assets.cli, assets.runs", "assets.definitions", "pipelines.flows.refresh"])
+def test_allocators_are_told_to_give_memory_back_before_they_are_there(home: Path, module: str) -> None:
+    """DuckDB's and polars' read their settings once, when they are first imported."""
+    assert {"polars", "told"} <= loaded(f"{WATCH}\nimport {module}{SAID}; sys.stderr.write(' told' * told)", home)
 
 
 @pytest.mark.fault("S12")
