@@ -23,7 +23,8 @@ TITLES = {
 
 PREFACE = """# Benchmarks
 
-Rendered by `make benchmark` (SIZE=, ROUNDS=) from what it measured; the sources are in [tests/benchmarks](../tests/benchmarks).
+Rendered by `make benchmark` (SIZE=, ROUNDS=), and by the commands of the last sections, from what they measured; the sources are in
+[tests/benchmarks](../tests/benchmarks).
 
 A seeded generator makes a lake as daily syncs leave it: the payloads of the sandboxes of all four providers, masked and landed by the
 house's own code, copied with ids, times, durations and texts of their own. Every side below reads the same Parquet files and writes the
@@ -79,11 +80,11 @@ nothing that could be measured. Definitions are loaded first: what they say late
 
 ## What it would take to add to a million for what 1,000 cost
 
-What still grows, by CPU of the 1,000 (a profile of 2026-11-23, 4.6 s more than into an empty one): the marts 2.2 s, most of it those of
+What still grows, by CPU of the 1,000 (a profile of 2026-11-23, 2.4 s more than into an empty one): the marts 1.0 s, most of it those of
 single tests, which read all of a test's history (exact percentiles cannot be added to), and `marts.failure_reasons`, which is built as a
-whole; deriving 0.8 s, some forty statements that each look for a thousand keys in a column of a million; listing a lake of a year's
-syncs, twice, 0.9 s; the look for versions of the same entities and the primary keys, of which new keys touch every part. Keeping
-incidents and flips by day instead of by test would take another second, for a second way to compute each of them.
+whole; deriving 0.5 s, some forty statements that each look for a thousand keys in a column of a million; listing a lake of a year's
+syncs, twice, 0.3 s; the look for versions of the same entities and the primary keys, of which new keys touch every part. Keeping
+incidents and flips by day instead of by test would take another half second, for a second way to compute each of them.
 """
 
 CHANGES = """## Before and after
