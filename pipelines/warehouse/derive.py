@@ -57,8 +57,9 @@ def derive(connection: duckdb.DuckDBPyConnection) -> None:
     _run(connection, "tests", **_test_columns())
     _run(connection, "changes")
     _run(connection, "meta")
-    for name in _temporary(connection) - kept:  # wide rows of 20,000 results, which would be held or lie on disk until the next time
-        connection.execute(f"DROP TABLE temp.{name}")
+    for name in _temporary(connection) - kept:
+        if not name.startswith("touched_"):  # wide rows of 20,000 results, which would be held or lie on disk until the next time
+            connection.execute(f"DROP TABLE temp.{name}")
 
 
 def _temporary(connection: duckdb.DuckDBPyConnection) -> set[str]:
