@@ -93,7 +93,7 @@ def _refresh(
             within_memory(connection, partial(build_marts, connection), bounds)
             ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
             report.rows = _row_counts(connection)
-            checkpoint(connection, work)
+            checkpoint(connection, work, bounds)
             report.bytes = publish(work, settings.warehouse, settings.publish_mode)
             report.published = True
         else:

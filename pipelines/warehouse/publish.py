@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,7 @@ import duckdb
 
 from pipelines.errors import WarehouseError
 from pipelines.warehouse.connect import wal
+from pipelines.warehouse.load import within_memory
 
 _CONTENTS = (
     "SELECT (SELECT count(*) FROM meta.loads), (SELECT max(loaded_at) FROM meta.loads), (SELECT count(*) FROM meta.rejects),"
@@ -47,9 +50,9 @@ def published_contents(path: Path) -> tuple[object, ...] | None:
         return None
 
 
-def checkpoint(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Write everything into the file and close it. Raises WarehouseError when a write-ahead log is left."""
-    connection.execute("CHECKPOINT")
+def checkpoint(connection: duckdb.DuckDBPyConnection, path: Path, bounds: Sequence[int] = ()) -> None:
+    """Write everything into the file, within `bounds` of memory, and close it. Raises WarehouseError when a write-ahead log is left."""
+    within_memory(connection, partial(connection.execute, "CHECKPOINT"), bounds)
     connection.close()
     if wal(path).exists():
         # a copy without its log would silently lose commits

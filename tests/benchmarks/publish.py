@@ -27,13 +27,15 @@ from pipelines.warehouse.publish import checkpoint, publish
 from tests.benchmarks.measure import measured_by
 from tests.benchmarks.page import keep
 
-_ROW_BYTES = 128
+_ROW_BYTES = 64
+"""Of each row in the file: 128 hexadecimal digits."""
+
 _FILL = """
 CREATE OR REPLACE TABLE {table} AS
 SELECT range AS number, md5(range || 'a') || md5(range || 'b') || md5(range || 'c') || md5(range || 'd') AS text FROM range({rows})"""
 
 Cost = dict[str, float]
-"""Wall and CPU seconds; bytes that were handed to the system, and by which less is free afterwards."""
+"""Wall and CPU seconds; bytes that this process had written, and by which less is free afterwards."""
 
 
 def cost(folder: Path, step: Callable[[], object]) -> Cost:
@@ -48,7 +50,7 @@ def cost(folder: Path, step: Callable[[], object]) -> Cost:
 
 
 def fill(work: Path, megabytes: int) -> Connection:
-    """A work file of so many megabytes: texts that do not compress."""
+    """A work file of about so many megabytes."""
     connection = open_work(work)
     create_all(connection)
     rows = megabytes * 1_000_000 // _ROW_BYTES
@@ -98,9 +100,9 @@ def _free(folder: Path) -> int:
 
 
 def _written() -> int:
-    """Bytes that this process has handed to `write`. What the kernel copies or clones by itself is not among them."""
+    """Bytes of pages that this process has changed, as they go to the disk: what is cloned is not among them."""
     lines = Path("/proc/self/io").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("wchar"))
+    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 
 
 def _file_system(folder: Path) -> str:
