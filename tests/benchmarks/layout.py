@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +19,7 @@ from tempfile import TemporaryDirectory
 from pipelines.lake.store import Lake, RawRow
 from tests.benchmarks.generate import generate
 from tests.benchmarks.measure import measured_by
-from tests.benchmarks.page import keep
+from tests.benchmarks.page import show
 
 _COLUMNS = [field.name for field in fields(RawRow)]
 
@@ -57,7 +55,7 @@ def land(lake: Lake, every: Slices, *, is_merged: bool) -> float:
 
 def look(lake: Lake) -> dict[str, float]:
     """Files and bytes of the lake's payloads, and how long it takes to read them."""
-    paths = list(_parquet(lake))
+    paths = list((lake.root / "raw").rglob("*.parquet"))
     started = time.perf_counter()
     payloads = sum(lake.read_raw(file).num_rows for file in lake.raw_files())
     read_s = time.perf_counter() - started
@@ -68,10 +66,6 @@ def look(lake: Lake) -> dict[str, float]:
         "payloads": payloads,
         "read_s": read_s,
     }
-
-
-def _parquet(lake: Lake) -> Iterator[Path]:
-    return (lake.root / "raw").rglob("*.parquet")
 
 
 def main() -> None:
@@ -91,10 +85,8 @@ def main() -> None:
             lake = Lake(Path(name) / what)
             merge_s = land(lake, every, is_merged=is_merged)
             lakes[what] = {**look(lake), "merge_s": merge_s}
-            sys.stdout.write(f"{what}: {lakes[what]}\n")
-    if given.page:
-        command = f"python -m tests.benchmarks.layout --payloads {given.payloads} --every {given.every}"
-        keep("layout", {**measured_by(command, ["pyarrow"]), "syncs": len(every), "every_min": given.every, "lakes": lakes})
+    stamp = measured_by(f"python -m tests.benchmarks.layout --payloads {given.payloads} --every {given.every}", ["pyarrow"])
+    show("layout", {**stamp, "syncs": len(every), "every_min": given.every, "lakes": lakes}, is_kept=given.page)
 
 
 if __name__ == "__main__":

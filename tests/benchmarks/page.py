@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -74,8 +75,8 @@ A batch is 6 MB of JSON; three are in hand. What DuckDB holds of the work file i
 that; a first load is derived after every 20,000 results and put into the file after every 64 batches, and its marts are made some days,
 tests or runs at a time, in one thread. A step that needs more than the bound is taken again with more, after a checkpoint.
 
-The live rows of a batch are some 20 MB, but to decode it takes 60 to 80 for a moment, in each of two threads, and what the allocators of
-DuckDB and polars kept of that stood beside the bound. They are told to give it back (`pipelines/__init__.py`: one arena, 20 ms), which
+The frames of a batch are 6 MB, but to decode it takes 50 to 70 for a moment, in each of two threads, and what the allocators of DuckDB
+and polars kept of that stood beside the bound. They are told to give it back (`pipelines/__init__.py`: one arena, 20 ms), which
 costs nothing that could be measured. Definitions are loaded first: what they say later is looked for in all results of their tests.
 
 ## What it would take to add to a million for what 1,000 cost
@@ -140,6 +141,13 @@ def keep(name: str, result: Mapping[str, Any]) -> str:
     RESULTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(text, encoding="utf-8")
     return text
+
+
+def show(name: str, result: Mapping[str, Any], *, is_kept: bool) -> None:
+    """Print the section that a result makes, and keep it when that is asked."""
+    sys.stdout.write(NAMED[name](result))
+    if is_kept:
+        keep(name, result)
 
 
 def render(results: Mapping[str, Any]) -> str:

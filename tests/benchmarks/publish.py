@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from pipelines.warehouse.connect import Connection, open_work
 from pipelines.warehouse.ddl import create_all
 from pipelines.warehouse.publish import checkpoint, publish
 from tests.benchmarks.measure import measured_by
-from tests.benchmarks.page import keep
+from tests.benchmarks.page import show
 
 _ROW_BYTES = 64
 """Of each row in the file: 128 hexadecimal digits."""
@@ -90,8 +89,7 @@ def measure(folder: Path, megabytes: int) -> dict[str, object]:
             "publish again": lambda: publish(work, published, 0o644),
         }
         found: dict[str, object] = {"file_system": _file_system(home), "bytes": work.stat().st_size}
-        found["costs"] = {what: cost(home, step) for what, step in steps.items()}
-        return {**found, "published": published.stat().st_size}
+        return {**found, "costs": {what: cost(home, step) for what, step in steps.items()}}
 
 
 def _free(folder: Path) -> int:
@@ -118,13 +116,10 @@ def main() -> None:
     parser.add_argument("--mb", type=int, default=1_000)
     parser.add_argument("--page", action="store_true")
     given = parser.parse_args()
-    places = []
-    for folder in given.folders:
-        places.append(measure(folder, given.mb))
-        sys.stdout.write(f"{places[-1]}\n")
-    if given.page:
-        shown = " ".join(f"({place['file_system']})" for place in places)
-        keep("publish", {**measured_by(f"python -m tests.benchmarks.publish {shown} --mb {given.mb}", ["duckdb"]), "places": places})
+    places = [measure(folder, given.mb) for folder in given.folders]
+    shown = " ".join(f"({place['file_system']})" for place in places)
+    stamp = measured_by(f"python -m tests.benchmarks.publish {shown} --mb {given.mb}", ["duckdb"])
+    show("publish", {**stamp, "places": places}, is_kept=given.page)
 
 
 if __name__ == "__main__":

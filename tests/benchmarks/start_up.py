@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.benchmarks.measure import measured_by
-from tests.benchmarks.page import keep
+from tests.benchmarks.page import show
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTHOUSE = (sys.executable, "-m", "assets.cli")
@@ -146,13 +145,9 @@ def main() -> None:
                 raise SystemExit(f"This sync had something new: {printed}")
             found.setdefault("sync: up to its first request", []).append(first)
             found.setdefault("sync with nothing new", []).append(whole)
-    sys.stdout.write(f"{'':32}{'CPU least':>10}{'median':>8}{'wall least':>12}{'median':>8}   (s, {arguments.runs} runs)\n")
-    for what, costs in found.items():
-        cpu, wall = zip(*costs, strict=True)
-        sys.stdout.write(f"{what:32}{min(cpu):10.2f}{statistics.median(cpu):8.2f}{min(wall):12.2f}{statistics.median(wall):8.2f}\n")
-    if arguments.page:
-        stamp = measured_by(f"python -m tests.benchmarks.start_up --runs {arguments.runs}", ["dagster", "duckdb", "polars", "httpx"])
-        keep("start_up", {**stamp, "runs": arguments.runs, "costs": found})
+    command = f"python -m tests.benchmarks.start_up --runs {arguments.runs}{' --lake LAKE' if arguments.lake else ''}"
+    stamp = measured_by(command, ["dagster", "duckdb", "polars", "httpx"])
+    show("start_up", {**stamp, "runs": arguments.runs, "costs": found}, is_kept=arguments.page)
 
 
 def _shape() -> str:
