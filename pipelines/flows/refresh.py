@@ -89,7 +89,8 @@ def _refresh(
         write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
         report = RefreshReport(load_new(connection, lake, listed, providers, clock, progress, bounds))
         if rebuild or contents(connection) != published_contents(settings.warehouse):
-            write_gaps(connection, _gaps(lake, providers, clock))
+            there = lake.raw_files() if report.load.damaged else listed
+            write_gaps(connection, _gaps(lake, providers, clock, there))
             within_memory(connection, partial(build_marts, connection), bounds)
             ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
             report.rows = _row_counts(connection)
@@ -131,12 +132,12 @@ def _open(work: Path, listed: Iterable[RawFile]) -> Connection:
     return connection
 
 
-def _gaps(lake: Lake, providers: Mapping[str, Provider], clock: Clock) -> pl.DataFrame:
+def _gaps(lake: Lake, providers: Mapping[str, Provider], clock: Clock, listed: Sequence[RawFile]) -> pl.DataFrame:
     """Spans that no window covers, between the first and the last covered instant of each scope."""
     rows = [
         (provider.name, coverage.scope, start, end)
         for provider in providers.values()
-        for coverage in read_coverage(lake, provider, clock.now())
+        for coverage in read_coverage(lake, provider, clock.now(), listed)
         for start, end in coverage.holes
     ]
     instant = pl.Datetime("us", "UTC")

@@ -7,7 +7,7 @@ rule, the row is a failed try and the entity stays due. `listed` makes the failu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -264,12 +264,12 @@ def read_syncs(lake: Lake, provider: Provider | None = None) -> pl.DataFrame:
     return syncs if provider is None else syncs.filter(provider=provider.name)
 
 
-def read_coverage(lake: Lake, provider: Provider, now: datetime) -> list[Coverage]:
-    """What `LakeHistory.coverage` says, for names of raw files alone: their rows are read only where a second was too crowded."""
+def read_coverage(lake: Lake, provider: Provider, now: datetime, listed: Iterable[RawFile]) -> list[Coverage]:
+    """What `LakeHistory.coverage` says, for the names of the raw files listed: rows are read only where a second was too crowded."""
     if "crowded" in lake.refused(provider.name)["rule"].to_pylist():
         return read_history(lake, provider, now, timedelta(0), lambda run: None).coverage()
     history = LakeHistory(now, timedelta(0), lambda run: None)
-    ours = [file for file in lake.raw_files(provider.name) if files.is_ours(file.path)]
+    ours = [file for file in listed if file.provider == provider.name and files.is_ours(file.path)]
     _read_windows(history, lake, provider, {name for file in ours for name in (file.name, file.piece.name)})
     return history.coverage()
 

@@ -37,7 +37,6 @@ _CARRIED = (*_VERSIONED, "status", "target_url", "attributes")
 def derive(connection: duckdb.DuckDBPyConnection) -> None:
     """Derive everything from the rows of the touched results, runs and tests (temp tables of the Loader)."""
     kept = _temporary(connection)
-    _run(connection, "before")
     _run(connection, "results", columns=_coalesced(RESULTS.columns, _RESULTS_APART, "ds"))
     _runs(connection)  # tries ask whether a run has ended …
     _run(connection, "tries")

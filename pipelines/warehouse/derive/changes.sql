@@ -1,14 +1,14 @@
 -- Tests that are named otherwise: without a version that has a name, a test has that of its newest named result.
 CREATE OR REPLACE TEMP TABLE named_otherwise AS
 WITH named AS (
-    FROM named_before UNION
+    SELECT provider, test_id FROM results_before WHERE test_name IS NOT NULL UNION
     SELECT provider, test_id FROM core.results WHERE result_key IN (FROM touched_results) AND test_name IS NOT NULL
 )
 FROM renamed_tests UNION
 FROM named ANTI JOIN (FROM core.tests WHERE is_current AND name IS NOT NULL) USING (provider, test_id);
 
 -- Days and tests whose results differ from what the marts were built from: merged anew, of an execution or a run with such a result, or of
--- a test that is named otherwise. (Those of results as they stood: `before` notes them.)
+-- a test that is named otherwise. (Those of results as they stood: `results` notes them.)
 INSERT INTO stage.changed
 SELECT utc_date, test_id FROM core.results
 WHERE result_key IN (FROM touched_results UNION SELECT result_key FROM tries UNION SELECT result_key FROM told_otherwise)

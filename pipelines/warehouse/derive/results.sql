@@ -1,3 +1,8 @@
+-- The touched results as they stand, for what this replaces; their days and tests differ from what the marts were built from.
+CREATE OR REPLACE TEMP TABLE results_before AS
+SELECT provider, execution_id, run_key, test_id, test_name, utc_date FROM core.results WHERE result_key IN (FROM touched_results);
+INSERT INTO stage.changed SELECT DISTINCT utc_date, test_id FROM results_before;
+
 -- core.results of the touched results: row + detail merged field by field. The detail's value wins, the list row fills what it lacks;
 -- of two outcomes the terminal one wins, then the one with the stronger evidence (contract §7).
 -- (Chosen by row number first: most of the wide rows are then not read at all.)
@@ -10,12 +15,12 @@ WHERE rowid IN (
 
 -- Executions and runs whose other members change with these results, seen before and after the merge.
 CREATE OR REPLACE TEMP TABLE touched_executions AS
-SELECT DISTINCT provider, execution_id FROM core.results WHERE result_key IN (FROM touched_results)
-UNION SELECT DISTINCT provider, execution_id FROM result_sides
-UNION SELECT DISTINCT provider, result_id FROM result_sides;
+SELECT provider, execution_id FROM results_before
+UNION SELECT provider, execution_id FROM result_sides
+UNION SELECT provider, result_id FROM result_sides;
 INSERT INTO touched_runs
-SELECT DISTINCT run_key FROM core.results WHERE result_key IN (FROM touched_results) AND run_key IS NOT NULL
-UNION SELECT DISTINCT run_key FROM result_sides WHERE run_key IS NOT NULL;
+SELECT run_key FROM results_before WHERE run_key IS NOT NULL
+UNION SELECT run_key FROM result_sides WHERE run_key IS NOT NULL;
 
 -- Not INSERT OR REPLACE: DuckDB (1.5.5) joins that with the whole table and needs minutes and gigabytes for some 10,000 wide rows.
 DELETE FROM core.results WHERE result_key IN (FROM touched_results);

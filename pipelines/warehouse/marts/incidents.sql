@@ -3,7 +3,8 @@ WITH part AS NOT MATERIALIZED (
     FROM marts.executions
 ), judged AS (
     SELECT *, lag(is_passed) OVER (PARTITION BY provider, test_id, location, device ORDER BY started_at, result_key) AS was_passed
-    FROM part
+    FROM part SEMI JOIN (FROM part WHERE NOT is_passed) failed
+        ON failed.provider = part.provider AND failed.test_id IS NOT DISTINCT FROM part.test_id  -- most tests never fail
     WHERE is_passed IS NOT NULL AND started_at IS NOT NULL
 ), told AS (  -- failures, and each pass after one
     SELECT *,

@@ -2,11 +2,15 @@
 -- The weeks end with the test's newest day, not with today: a rebuild gives the same figures.
 WITH part AS NOT MATERIALIZED (
     FROM marts.executions
-), ran AS (
-    SELECT e.provider, e.test_id, e.test_name, coalesce(s.name, s.kind) AS step_name, s.result_key, s.duration_ms, s.outcome,
-        max(e.utc_date) OVER (PARTITION BY e.provider, e.test_id) - e.utc_date AS age_days
+), timed AS (
+    SELECT e.provider, e.test_id, e.test_name, e.utc_date, coalesce(s.name, s.kind) AS step_name, s.result_key, s.duration_ms, s.outcome
     FROM core.steps s JOIN part e USING (result_key)
     WHERE isfinite(s.duration_ms)
+), newest AS (
+    SELECT provider, test_id, max(utc_date) AS newest_date FROM timed GROUP BY provider, test_id
+), ran AS (
+    SELECT t.*, n.newest_date - t.utc_date AS age_days
+    FROM timed t LEFT JOIN newest n ON n.provider = t.provider AND n.test_id IS NOT DISTINCT FROM t.test_id
 ), grouped AS (
     SELECT provider, test_id, any_value(test_name) AS test_name, step_name,
         count(DISTINCT result_key) AS executions,
