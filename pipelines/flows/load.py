@@ -27,6 +27,7 @@ from pipelines.transform.drift import COLUMNS as DRIFT_COLUMNS
 from pipelines.transform.drift import find_drift
 from pipelines.transform.validate import REJECT_COLUMNS, conform, split
 from pipelines.warehouse.connect import Connection, memory, one_thread, transaction
+from pipelines.warehouse.ddl import add_keys
 from pipelines.warehouse.derive import derive
 from pipelines.warehouse.load import LedgerRow, Loader, Source, loaded_files, within_memory, write_ledger
 
@@ -109,9 +110,11 @@ def load_new(
             report.files += len(batch.ledger)
             done += batch.files
             progress(done, len(files))
-        if ledger:
+        if not known:
             # Into an empty warehouse: the ledger is written last. Without one, `is_unfinished` tells what a crash left.
             _derive_apart(loader, bounds)
+            _apart(connection, partial(add_keys, connection), bounds)
+        if ledger:
             with transaction(connection):
                 write_ledger(connection, ledger)
     return report

@@ -18,20 +18,26 @@ from pipelines.warehouse.connect import hand_over
 FORMAT = "9"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
-KEYED = frozenset({"core.runs", "core.results", "core.tests", *(f"meta.{name}" for name in META if name != "versions")})
-"""Tables with a PRIMARY KEY. Child keys are guaranteed by the load: an index on every child row costs more than the insert."""
+KEYED_AT_ONCE = frozenset(f"meta.{name}" for name in META if name != "versions")
+KEYED_ONCE_LOADED = ("core.runs", "core.results", "core.tests")
+"""Tables with a PRIMARY KEY. Child keys are guaranteed by the load: an index on every child row costs more than the insert. Those of core
+come after a first load (`add_keys`): an index of random keys that grows with it takes twice the time, memory that cannot be put on
+disk, and is written anew at every checkpoint."""
 
 _PROVENANCE = (("provider", "VARCHAR"), ("endpoint", "VARCHAR"), ("entity_id", "VARCHAR"))
 _MERGE = (*_PROVENANCE, ("is_summary", "BOOLEAN"), ("outcome_rank", "BIGINT"))
 
 
 def create_all(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create every schema, table and comment that is not there yet, in one transaction: 300 of their own would each sync the disk."""
+    """Create every schema, table and comment that is not there yet, in one transaction: 300 of their own would each sync the disk.
+
+    What is to be loaded first has no primary keys yet: `add_keys`.
+    """
     connection.execute("BEGIN")
     for schema in ("core", "marts", "meta", "stage"):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     for table in (*CORE.values(), *META.values()):
-        connection.execute(_create(table.full_name, table, keyed=table.full_name in KEYED))
+        connection.execute(_create(table.full_name, table, keyed=table.full_name in KEYED_AT_ONCE))
         comment(connection, table)
     staged: list[tuple[str, Table, tuple[tuple[str, str], ...]]] = [
         ("stage.results", RESULTS, _MERGE),
@@ -56,6 +62,21 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
     if not connection.execute("SELECT 1 FROM stage.format").fetchone():
         connection.execute("INSERT INTO stage.format VALUES (?)", [FORMAT])
     connection.execute("COMMIT")
+
+
+def add_keys(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give the tables of core those primary keys that they do not have yet. For the end of a first load."""
+    keyed = {
+        f"{schema}.{table}"
+        for schema, table in connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_constraints()"
+            " WHERE database_name = current_database() AND constraint_type = 'PRIMARY KEY'"
+        ).fetchall()
+    }
+    for name in KEYED_ONCE_LOADED:
+        if name not in keyed:
+            key = CORE[name.removeprefix("core.")].model.primary_key()
+            connection.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({', '.join(key)})")
 
 
 def is_current_format(connection: duckdb.DuckDBPyConnection) -> bool:
