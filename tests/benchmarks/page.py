@@ -202,6 +202,7 @@ def _compared(result: Mapping[str, Any]) -> list[str]:
 def _mixed(mix: Mapping[str, Any]) -> list[str]:
     lake, added = mix["lake"], mix["incremental"]
     apart = f" Measured apart: {_measured_by(mix)}." if "command" in mix else ""
+    turns = f" (medians of {added['turns']} turns)" if "turns" in added else ""
     lines = [
         f"All 13 endpoints, every table: {lake['payloads']:,} payloads, {lake['json_bytes'] / 1e6:,.0f} MB of JSON in"
         f" {lake['files']:,} files of {lake['bytes'] / 1e6:,.0f} MB.{apart}",
@@ -218,7 +219,7 @@ def _mixed(mix: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        f"Then {added['payloads']:,} more: {added['full']:.1f} s of CPU, {added['full'] / added['empty']:.2f} times what they cost"
+        f"Then {added['payloads']:,} more{turns}: {added['full']:.1f} s of CPU, {added['full'] / added['empty']:.2f} times what they cost"
         f" in an empty warehouse ({added['empty']:.1f} s); writing and publishing apart ({added['publish_full']:.1f} and"
         f" {added['publish_empty']:.1f} s).",
     ]

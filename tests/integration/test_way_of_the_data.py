@@ -52,6 +52,17 @@ def test_keys_parents_and_final_tries_hold(house: House) -> None:
     assert [(check.name, bad) for check, bad in run_checks(house.settings.warehouse) if bad] == []
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_published_tables_of_core_have_the_primary_keys_of_the_contract(house: House, tmp_path: Path, is_empty: bool) -> None:
+    asked = House(tmp_path, house.server, environ=house.environ) if is_empty else house
+    asked.refresh(rebuild=True)
+    keys = asked.ask(
+        "SELECT table_name, constraint_column_names FROM duckdb_constraints()"
+        " WHERE schema_name = 'core' AND constraint_type = 'PRIMARY KEY'"
+    )
+    assert sorted(keys) == [("results", ["result_key"]), ("runs", ["run_key"]), ("tests", ["provider", "test_id", "valid_from_at"])]
+
+
 def test_second_sync_of_an_unchanged_world_lands_and_publishes_nothing(house: House) -> None:
     before = house.settings.warehouse.stat().st_mtime_ns
     reports, refreshed = house.sync()
