@@ -81,11 +81,16 @@ costs nothing that could be measured. Definitions are loaded first: what they sa
 
 ## What it would take to add to a million for what 1,000 cost
 
-What still grows, by CPU of the 1,000 (a profile of 2026-11-23, 2.4 s more than into an empty one): the marts 1.0 s, most of it those of
-single tests, which read all of a test's history (exact percentiles cannot be added to), and `marts.failure_reasons`, which is built as a
-whole; deriving 0.5 s, some forty statements that each look for a thousand keys in a column of a million; listing a lake of a year's
-syncs, twice, 0.3 s; the look for versions of the same entities and the primary keys, of which new keys touch every part. Keeping
-incidents and flips by day instead of by test would take another half second, for a second way to compute each of them.
+What still grows, by CPU of the 1,000 (a profile of 2026-11-23, 1.5 to 2.4 s more than into an empty one): the marts 0.9 to 1.1 s, most of
+it those of single tests, which read all of a test's history (exact percentiles cannot be added to; 1,000 generated payloads touch 400 to
+500 of 4,000 tests, which have a third of all executions), and `marts.failure_reasons`, which is built as a whole; deriving 0.5 to 1.2 s,
+some forty statements that each look for a thousand keys in a column of a million; listing a lake of a year's syncs 0.15 s; the look for
+versions of the same entities 0.15 s. Keeping incidents and flips by day instead of by test would take another half second, for a second
+way to compute each of them.
+
+The figure moves more than anything else here: three turns into one million took 5.6, 5.4 and 3.7 s (code of a step before), and the one
+turn that stood here until then said 3.5 s, 1.61 times. Why is not known. One part of it may be the machine: a copy of the file of 1.4 GB took 3.2 s of
+CPU the first time and 0.4 to 0.5 afterwards, when the memory for it had been handed out once, and every turn publishes such a file.
 """
 
 CHANGES = """## Before and after
@@ -126,6 +131,11 @@ busy with other work).
 | All of it, batches of 6 instead of 8 MB, definitions first (a million payloads, peak memory) | 907 MiB | 661 MiB |
 | Marts of a first build in one thread (a million payloads, bound to 170 MB) | 16.9 s | 10.7 s |
 | The same, wall | 10.8 s | 10.4 s |
+| Primary keys of core at the end of a first load, results as they stood looked up once (a million payloads, CPU) | 397 s | 385 s |
+| The same, steps taken again for want of memory | 13 | 1 |
+| The same, peak memory | 690 MiB | 665 MiB |
+| The same, published file | 1,632 MB | 1,395 MB |
+| `marts.slow_steps`, the newest day of a test from a group and not a window (256,000 executions) | 0.23 s | 0.18 s |
 | Windows of a year's syncs handed to polars in one piece | 0.3 s | 0.03 s |
 | A lake of a year's syncs is listed | 0.24 s | 0.15 s |
 | A sync reads what the lake knows of 300,000 entities | 5.0 s | 1.4 s |
