@@ -89,8 +89,9 @@ versions of the same entities 0.15 s. Keeping incidents and flips by day instead
 way to compute each of them.
 
 The figure moves more than anything else here: three turns into one million took 5.6, 5.4 and 3.7 s (code of a step before), and the one
-turn that stood here until then said 3.5 s, 1.61 times. Why is not known. One part of it may be the machine: a copy of the file of 1.4 GB took 3.2 s of
-CPU the first time and 0.4 to 0.5 afterwards, when the memory for it had been handed out once, and every turn publishes such a file.
+turn that stood here until then said 3.5 s, 1.61 times. Why is not known. One part of it may be the machine: a copy of the file of 1.4 GB
+took 3.2 s of CPU the first time and 0.4 to 0.5 afterwards, when the memory for it had been handed out once, and every turn publishes
+such a file.
 """
 
 CHANGES = """## Before and after
