@@ -1,11 +1,12 @@
--- The touched results as they stand, for what this replaces; their days and tests differ from what the marts were built from.
+-- core.results of the touched results: row + detail merged field by field. The detail's value wins, the list row fills what it lacks;
+-- of two outcomes the terminal one wins, then the one with the stronger evidence (contract §7).
+
+-- As they stand until then: their days and tests differ from what the marts were built from.
 CREATE OR REPLACE TEMP TABLE results_before AS
 SELECT provider, execution_id, run_key, test_id, test_name, utc_date FROM core.results WHERE result_key IN (FROM touched_results);
 INSERT INTO stage.changed SELECT DISTINCT utc_date, test_id FROM results_before;
 
--- core.results of the touched results: row + detail merged field by field. The detail's value wins, the list row fills what it lacks;
--- of two outcomes the terminal one wins, then the one with the stronger evidence (contract §7).
--- (Chosen by row number first: most of the wide rows are then not read at all.)
+-- Chosen by row number first: most of the wide rows are then not read at all.
 CREATE OR REPLACE TEMP TABLE result_sides AS
 SELECT * FROM stage.results
 WHERE rowid IN (
