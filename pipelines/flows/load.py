@@ -112,7 +112,8 @@ def load_new(
             progress(done, len(files))
         if not known:
             # Into an empty warehouse: the ledger is written last. Without one, `is_unfinished` tells what a crash left.
-            _derive_apart(loader, bounds)
+            if ledger:
+                _derive_apart(loader, bounds)
             _apart(connection, partial(add_keys, connection), bounds)
         if ledger:
             with transaction(connection):

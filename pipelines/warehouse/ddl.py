@@ -18,8 +18,8 @@ from pipelines.warehouse.connect import hand_over
 FORMAT = "9"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
-KEYED_AT_ONCE = frozenset(f"meta.{name}" for name in META if name != "versions")
-KEYED_ONCE_LOADED = ("core.runs", "core.results", "core.tests")
+_KEYED_CORE = ("runs", "results", "tests")
+_KEYED_META = frozenset(f"meta.{name}" for name in META if name != "versions")
 """Tables with a PRIMARY KEY. Child keys are guaranteed by the load: an index on every child row costs more than the insert. Those of core
 come after a first load (`add_keys`): an index of random keys that grows with it takes twice the time, memory that cannot be put on
 disk, and is written anew at every checkpoint."""
@@ -37,7 +37,7 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
     for schema in ("core", "marts", "meta", "stage"):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     for table in (*CORE.values(), *META.values()):
-        connection.execute(_create(table.full_name, table, keyed=table.full_name in KEYED_AT_ONCE))
+        connection.execute(_create(table.full_name, table, keyed=table.full_name in _KEYED_META))
         comment(connection, table)
     staged: list[tuple[str, Table, tuple[tuple[str, str], ...]]] = [
         ("stage.results", RESULTS, _MERGE),
@@ -66,17 +66,13 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
 
 def add_keys(connection: duckdb.DuckDBPyConnection) -> None:
     """Give the tables of core those primary keys that they do not have yet. For the end of a first load."""
-    keyed = {
-        f"{schema}.{table}"
-        for schema, table in connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_constraints()"
-            " WHERE database_name = current_database() AND constraint_type = 'PRIMARY KEY'"
-        ).fetchall()
-    }
-    for name in KEYED_ONCE_LOADED:
-        if name not in keyed:
-            key = CORE[name.removeprefix("core.")].model.primary_key()
-            connection.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({', '.join(key)})")
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_constraints()"
+        " WHERE database_name = current_database() AND schema_name = 'core' AND constraint_type = 'PRIMARY KEY'"
+    ).fetchall()
+    for name in _KEYED_CORE:
+        if (name,) not in found:
+            connection.execute(f"ALTER TABLE core.{name} ADD {_primary_key(CORE[name])}")
 
 
 def is_current_format(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -134,8 +130,12 @@ def _create(name: str, table: Table, *, keyed: bool, extra: tuple[tuple[str, str
         constraint = "" if declared.nullable or stage else " NOT NULL"
         columns.append(f'"{column}" {declared.metadata["sql"]}{constraint}')
     if keyed:
-        columns.append(f"PRIMARY KEY ({', '.join(table.model.primary_key())})")
+        columns.append(_primary_key(table))
     return f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns)})"
+
+
+def _primary_key(table: Table) -> str:
+    return f"PRIMARY KEY ({', '.join(table.model.primary_key())})"
 
 
 def literal(text: str) -> str:

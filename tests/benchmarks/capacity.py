@@ -10,14 +10,13 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from pipelines.extract.limits import DEFAULT_LIMITS
 from pipelines.providers.checkly import PROVIDER as CHECKLY
 from pipelines.providers.checkly.paging import PAGE_ROWS as CHECKLY_ROWS
 from pipelines.providers.datadog.paging import PAGE_ROWS as DATADOG_ROWS
 from pipelines.providers.docketqa import PROVIDER as DOCKETQA
-from tests.benchmarks.page import RESULTS
+from tests.benchmarks.page import RESULTS, medians
 
 PAGE = Path(__file__).parents[2] / "docs" / "capacity.md"
 DAY_MIN = 24 * 60
@@ -63,8 +62,8 @@ def largest_load() -> Load:
     known = json.loads(RESULTS.read_text(encoding="utf-8"))
     mix = known[max((name for name in known if name.isdigit()), key=int)]["mix"]
     payloads, ours = mix["lake"]["payloads"], mix["sides"]["ours"]
-    cpu_ms, wall_ms = (median(cost[name] for cost in ours["costs"]) * 1e3 / payloads for name in ("cpu_s", "wall_s"))
-    return Load(payloads, cpu_ms, wall_ms, ours["bytes"] / payloads)
+    cost = medians(ours)
+    return Load(payloads, cost["cpu_s"] * 1e3 / payloads, cost["wall_s"] * 1e3 / payloads, ours["bytes"] / payloads)
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ def _section(size: int, result: Mapping[str, Any]) -> str:
 
 def _compared(result: Mapping[str, Any]) -> list[str]:
     lake, sides = result["lake"], result["sides"]
-    ours = _medians(sides["ours"])
+    ours = medians(sides["ours"])
     lines = [
         f"{lake['payloads']:,} payloads, {lake['json_bytes'] / 1e6:,.0f} MB of JSON in {lake['files']:,} files of"
         f" {lake['bytes'] / 1e6:,.0f} MB; {sum(result['rows'].values()):,} rows compared ("
@@ -201,7 +201,7 @@ def _compared(result: Mapping[str, Any]) -> list[str]:
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name, side in sides.items():
-        cost, runs = _medians(side), len(side["costs"])
+        cost, runs = medians(side), len(side["costs"])
         lines.append(
             f"| {TITLES[name]} | {runs} | {cost['wall_s']:.1f} | {cost['wall_s'] / ours['wall_s']:.2f} | {cost['cpu_s']:.1f} |"
             f" {cost['cpu_s'] / ours['cpu_s']:.2f} | {cost['peak_bytes'] / 2**20:,.0f} | {side['bytes'] / 1e6:,.1f} |"
@@ -212,17 +212,16 @@ def _compared(result: Mapping[str, Any]) -> list[str]:
 
 def _mixed(mix: Mapping[str, Any]) -> list[str]:
     lake, added = mix["lake"], mix["incremental"]
-    apart = f" Measured apart: {_measured_by(mix)}." if "command" in mix else ""
     turns = f" (medians of {added['turns']} turns)" if "turns" in added else ""
     lines = [
         f"All 13 endpoints, every table: {lake['payloads']:,} payloads, {lake['json_bytes'] / 1e6:,.0f} MB of JSON in"
-        f" {lake['files']:,} files of {lake['bytes'] / 1e6:,.0f} MB.{apart}",
+        f" {lake['files']:,} files of {lake['bytes'] / 1e6:,.0f} MB.",
         "",
         "| | wall s | CPU s | peak MiB | file MB | payloads/s |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     for name, side in mix["sides"].items():
-        cost = _medians(side)
+        cost = medians(side)
         lines.append(
             f"| {TITLES[name]} | {cost['wall_s']:.1f} | {cost['cpu_s']:.1f} | {cost['peak_bytes'] / 2**20:,.0f} |"
             f" {side['bytes'] / 1e6:,.1f} | {lake['payloads'] / cost['wall_s']:,.0f} |"
@@ -262,7 +261,7 @@ def _growth(results: Mapping[str, Any]) -> str:
         mix = results[size].get("mix")
         if mix and "ours" in mix["sides"]:
             side, count = mix["sides"]["ours"], mix["lake"]["payloads"]
-            cost = _medians(side)
+            cost = medians(side)
             lines.append(
                 f"| {count:,} | {cost['wall_s']:.1f} | {count / cost['wall_s']:,.0f} | {cost['cpu_s']:.1f} |"
                 f" {cost['peak_bytes'] / 2**20:,.0f} | {side['bytes'] / 1e6:,.1f} |"
@@ -283,16 +282,16 @@ def _targets(results: Mapping[str, Any]) -> str:
     for name, wanted in TARGETS:
         if name in compared:
             size, result = compared[name]
-            times = _medians(result["sides"][name])["wall_s"] / _medians(result["sides"]["ours"])["wall_s"]
+            times = medians(result["sides"][name])["wall_s"] / medians(result["sides"]["ours"])["wall_s"]
             say(f"wall of {TITLES[name]}, times ours", f"≥ {wanted}", f"{times:.2f}", int(size), is_met=times >= wanted)
     if "ours" in compared:
         size, result = compared["ours"]
         bound = result["bound"]
         least = (bound["read"] + bound["parse"] + bound["write"]["wanted"]) / result["machine"]["cores"]
-        times = _medians(result["sides"]["ours"])["wall_s"] / least
+        times = medians(result["sides"]["ours"])["wall_s"] / least
         say("ours, times the physical bound", f"≤ {MOST_TIMES_BOUND}", f"{times:.1f}", int(size), is_met=times <= MOST_TIMES_BOUND)
     mixes = {int(size): results[size]["mix"] for size in sizes}
-    largest, costs = max(mixes), {size: _medians(mix["sides"]["ours"]) for size, mix in mixes.items()}
+    largest, costs = max(mixes), {size: medians(mix["sides"]["ours"]) for size, mix in mixes.items()}
     peak = max(cost["peak_bytes"] for cost in costs.values()) / 2**20
     say("peak memory of a rebuild, all sizes", f"≤ {MOST_MIB} MiB", f"{peak:,.0f} MiB", largest, is_met=peak <= MOST_MIB)
     if {50_000, largest} <= costs.keys():
@@ -307,7 +306,8 @@ def _targets(results: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _medians(side: Mapping[str, Any]) -> dict[str, float]:
+def medians(side: Mapping[str, Any]) -> dict[str, float]:
+    """Of the wall and CPU seconds and the peak bytes of a side's runs."""
     return {name: median(cost[name] for cost in side["costs"]) for name in ("wall_s", "cpu_s", "peak_bytes")}
 
 
