@@ -9,8 +9,7 @@ crash in between, the file that stands for most shows the piece and the others a
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,12 +50,31 @@ class Piece:
         return table if self.rows is None else table.slice(self.start, self.rows)
 
 
+def rows(parts: Iterable[tuple[Piece, pa.Table]]) -> Iterator[pa.Table]:
+    """The rows of pieces, each given with the table of its whole file; neighbours in one file come together."""
+    held: pa.Table | None = None
+    start = end = 0
+    for piece, table in parts:
+        if table is held and piece.start == end:
+            end += piece.rows or 0
+            continue
+        if held is not None:
+            yield held.slice(start, end - start)
+        held, start = table, piece.start
+        end = start + (table.num_rows if piece.rows is None else piece.rows)
+    if held is not None:
+        yield held.slice(start, end - start)
+
+
 def pieces(paths: Iterable[Path]) -> dict[Path, list[Piece]]:
     """What each file holds, every piece once, files of which nothing is needed left out. Raises FileNotFoundError when one is gone."""
     held = {path: _pieces(path) for path in paths}
-    taken: dict[str, set[str]] = {}
-    for path in sorted(held, key=lambda path: (len(held[path]), path.name), reverse=True):
-        there = taken.setdefault(os.path.dirname(path), set())  # noqa: PTH120 - a Path per file takes ten times as long
+    taken: dict[Path, set[str]] = {path.parent: set() for path, mine in held.items() if mine[0].rows is not None}
+    if not taken:
+        return held
+    shared = [path for path in held if path.parent in taken]
+    for path in sorted(shared, key=lambda path: (len(held[path]), path.name), reverse=True):
+        there = taken[path.parent]
         held[path] = [piece for piece in held[path] if piece.name not in there]
         there.update([piece.name for piece in held[path]])
     return {path: mine for path, mine in held.items() if mine}

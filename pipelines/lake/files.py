@@ -152,13 +152,22 @@ def _below(folder: str) -> list[str]:
 
 def clean(folder: Path, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> int:
     """Remove temporary files that an interrupted writer left; younger ones may be another run's. Returns how many."""
-    count = 0
-    for path in folder.rglob(f"{TEMPORARY_PREFIX}*") if folder.is_dir() else ():
+    count, limit = 0, (now - older_than).timestamp()
+    for path in map(Path, _temporary(str(folder)) if folder.is_dir() else ()):
         with contextlib.suppress(FileNotFoundError):  # another run has just finished or cleaned it
-            if path.stat().st_mtime < (now - older_than).timestamp():
+            if path.stat().st_mtime < limit:
                 path.unlink()
                 count += 1
     return count
+
+
+def _temporary(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY_PREFIX):
+                yield entry.path
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _temporary(entry.path)
 
 
 def set_aside(path: Path) -> Path | None:

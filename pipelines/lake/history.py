@@ -284,24 +284,24 @@ def read_refused_again(history: LakeHistory, lake: Lake, provider: Provider) -> 
 def _read_windows(history: LakeHistory, lake: Lake, provider: Provider, present: set[str]) -> None:
     """Merge the windows of each scope, but those whose files are not all there."""
     names = pl.Series(list(present), dtype=pl.String)
-    scope, from_at, to_at = pl.col("scope"), pl.col("from_at"), pl.col("to_at")
-    for endpoint in provider.endpoints:
-        table = lake.windows(provider.name, endpoint.name)
-        if not table.num_rows:
-            continue
-        windows = pl.DataFrame(table).with_row_index("row")
-        needed = windows.filter(pl.col("files").list.len() > 0).select("row", pl.col("files")).explode("files")
-        lost = needed.filter(~pl.col("files").is_in(names.implode()).fill_null(value=False))
-        spans = (
-            windows.join(lost, on="row", how="anti")
-            .filter(to_at >= from_at)
-            .sort("scope", "from_at")
-            .with_columns(starts=(from_at > to_at.cum_max().shift(1).over("scope")).fill_null(value=True))
-            .group_by(scope, pl.col("starts").cum_sum(), maintain_order=True)
-            .agg(from_at.first(), to_at.max())
-        )
-        for name, first, last in spans.select(scope, from_at, to_at).iter_rows():
-            history._spans.setdefault((endpoint.name, name), []).append((first, last))
+    endpoint, scope, from_at, to_at = pl.col("endpoint"), pl.col("scope"), pl.col("from_at"), pl.col("to_at")
+    tables = {each.name: lake.windows(provider.name, each.name) for each in provider.endpoints}
+    frames = [pl.DataFrame(table).with_columns(endpoint=pl.lit(name)) for name, table in tables.items() if table.num_rows]
+    if not frames:
+        return
+    windows = pl.concat(frames).with_row_index("row")
+    needed = windows.filter(pl.col("files").list.len() > 0).select("row", pl.col("files")).explode("files")
+    lost = needed.filter(~pl.col("files").is_in(names.implode()).fill_null(value=False))
+    spans = (
+        windows.join(lost, on="row", how="anti")
+        .filter(to_at >= from_at)
+        .sort("endpoint", "scope", "from_at")
+        .with_columns(starts=(from_at > to_at.cum_max().shift(1).over("endpoint", "scope")).fill_null(value=True))
+        .group_by(endpoint, scope, pl.col("starts").cum_sum(), maintain_order=True)
+        .agg(from_at.first(), to_at.max())
+    )
+    for place, name, first, last in spans.select(endpoint, scope, from_at, to_at).iter_rows():
+        history._spans.setdefault((place, name), []).append((first, last))
 
 
 def _read_tracked(history: LakeHistory, lake: Lake, provider: Provider) -> None:

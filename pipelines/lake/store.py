@@ -369,14 +369,15 @@ class Lake:
         again."""
 
         def read() -> pa.Table:
-            parts = []
+            parts: list[tuple[tuple[str, str], Piece, pa.Table]] = []
             for path, pieces in compact.pieces(files.find(self.root / folder)).items():
                 if files.verify(path):
-                    table = files.read_table(path, schema)
-                    parts += [((path.parent, piece.name), piece.of(table)) for piece in pieces]
+                    table, place = files.read_table(path, schema), str(path.parent)
+                    parts += [((place, piece.name), piece, table) for piece in pieces]
                 else:
                     path.stat()  # damaged; or merged meanwhile, then it raises
-            whole = pa.concat_tables([schema.empty_table(), *(table for _, table in sorted(parts, key=lambda part: part[0]))])
+            parts.sort(key=lambda part: part[0])
+            whole = pa.concat_tables([schema.empty_table(), *compact.rows((piece, table) for _, piece, table in parts)])
             return whole.combine_chunks()  # polars takes ten times as long for a chunk per sync
 
         return compact.settled(read)
