@@ -56,6 +56,7 @@ _VERSION_COLUMNS = ["entity_id", "payload_sha256", "fetched_at", "finality", "is
 class LoadReport:
     """What a load did: versions by what became of them per provider, and files that could not be read."""
 
+    is_first: bool = False
     files: int = 0
     loaded: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
@@ -82,8 +83,8 @@ def load_new(
 
     Damaged files are reported and left out, the others go on. One of ours is set aside, so that the next sync fetches again what it held.
     """
-    report = LoadReport()
     known = loaded_files(connection)
+    report = LoadReport(is_first=not known)
     files = [file for file in listed if file.name not in known and file.provider in providers]
     definitions = {(provider.name, each.name) for provider in providers.values() for each in provider.endpoints if each.keeps_history}
     files.sort(key=lambda file: (file.provider, file.endpoint) not in definitions)  # said later, it is looked for in all results
@@ -170,6 +171,12 @@ class _Batch:
     ledger: list[LedgerRow]
 
     def load(self, loader: Loader) -> None:
+        if self.rounds:
+            places = [
+                each.good.select(provider=pl.lit(each.source.provider), endpoint=pl.lit(each.source.endpoint), entity_id="entity_id")
+                for each in self.rounds
+            ]
+            loader.look_up(pl.concat(places))
         for each in self.rounds:
             each.load(loader)
 

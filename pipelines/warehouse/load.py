@@ -16,6 +16,7 @@ import polars as pl
 
 from pipelines.schemas import CHILDREN, SIGHTINGS
 from pipelines.warehouse.connect import hand_over
+from pipelines.warehouse.ddl import literal
 
 MEMORY_MB = (150, 150, 250, 400)
 """What DuckDB may hold of the work file while it is loaded, and when that is too little: the same after a checkpoint, then more."""
@@ -34,6 +35,9 @@ _DERIVED_AT_INSERT = {
 
 _SAID = ", ".join(name for name in SIGHTINGS.columns if name not in ("test_id", "observed_at"))
 """What a sighting says of a test: most say what the one before them said."""
+
+_STANDING = "provider, endpoint, entity_id, payload_sha256, fetched_at, finality"
+"""What tells which of two versions stands."""
 
 PLACE = "provider, test_id, endpoint, origin, observed_at"
 """Where a sighting stands among those of its test."""
@@ -73,14 +77,32 @@ class Loader:
         row = self.connection.execute("SELECT (SELECT count(*) FROM touched_results) + 10 * (SELECT count(*) FROM touched_runs)").fetchone()
         return row[0] if row else 0
 
+    def look_up(self, entities: pl.DataFrame) -> None:
+        """Note which versions of these entities stand (columns provider, endpoint, entity_id): once for all the rounds that follow.
+
+        By row number: most rows are then read no further than their ids.
+        """
+        within = "".join(
+            f" AND {column} BETWEEN {literal(str(entities[column].min()))} AND {literal(str(entities[column].max()))}"
+            for column in ("provider", "endpoint")
+            if entities.height
+        )
+        hand_over(self.connection, entities.select("entity_id"))
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE standing AS SELECT {_STANDING} FROM meta.versions WHERE rowid IN (SELECT rowid"
+            f" FROM meta.versions WHERE state = 'loaded'{within} AND entity_id IN (SELECT entity_id FROM rows_in))"
+        )
+
     def load_round(self, source: Source, versions: pl.DataFrame, frames: Mapping[str, pl.DataFrame], drift: pl.DataFrame) -> None:
-        """Load one version of each of several entities.
+        """Load one version of each of several entities that were looked up.
 
         `versions` has the columns entity_id, payload_sha256, fetched_at, finality, raw_file and one row per entity; `frames` are validated
         and carry entity_id; `drift` has entity_id, json_pointer, kind. An older or non-monotone version changes nothing.
         """
         self._choose_winners(source, versions)
-        self._remove_replaced(source)
+        if self._count("winners WHERE replaces"):
+            self._remove_replaced(source)
+        self._note_versions(source, versions)
         for name, frame in frames.items():
             if frame.height:
                 self._insert(source, name, frame)
@@ -116,30 +138,25 @@ class Loader:
             )
 
     def _choose_winners(self, source: Source, incoming: pl.DataFrame) -> None:
+        standing = "(FROM standing WHERE provider = $provider AND endpoint = $endpoint) c"
         if source.keeps_history:  # all of it stands; the same version once more says nothing new
             self._run(
-                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces FROM rows_in i"
-                " WHERE NOT EXISTS (FROM meta.versions c WHERE c.provider = $provider AND c.endpoint = $endpoint AND c.state = 'loaded'"
-                " AND c.entity_id = i.entity_id"
-                " AND c.fetched_at = i.fetched_at AND c.payload_sha256 = i.payload_sha256)",
+                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces"
+                f" FROM rows_in i ANTI JOIN {standing} USING (entity_id, fetched_at, payload_sha256)",
                 source,
                 incoming,
             )
         else:
             # Newest observation wins; a final state never goes back to running; ties by hash so that order does not matter.
             self._run(
-                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, c.entity_id IS NOT NULL AS replaces FROM rows_in i"
-                " LEFT JOIN (SELECT * FROM meta.versions WHERE provider = $provider AND endpoint = $endpoint AND state = 'loaded')"
-                " c USING (entity_id) WHERE c.entity_id IS NULL OR"
+                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, c.entity_id IS NOT NULL AS replaces"
+                f" FROM rows_in i LEFT JOIN {standing} USING (entity_id) WHERE c.entity_id IS NULL OR"
                 " (i.finality, i.fetched_at, i.payload_sha256) > (c.finality, c.fetched_at, c.payload_sha256)",
                 source,
                 incoming,
             )
-            self._run(
-                "UPDATE meta.versions SET state = 'superseded' WHERE provider = $provider AND endpoint = $endpoint"
-                " AND state = 'loaded' AND entity_id IN (SELECT entity_id FROM winners WHERE replaces)",
-                source,
-            )
+
+    def _note_versions(self, source: Source, incoming: pl.DataFrame) -> None:
         self._run(
             "INSERT INTO meta.versions BY NAME SELECT $provider AS provider, $endpoint AS endpoint, i.*,"
             " CASE WHEN w.entity_id IS NULL THEN 'superseded' ELSE 'loaded' END AS state"
@@ -147,27 +164,29 @@ class Loader:
             source,
             incoming,
         )
+        self._run(
+            f"INSERT INTO standing SELECT {_STANDING} FROM (SELECT *, $provider AS provider, $endpoint AS endpoint FROM winners)", source
+        )
 
     def _remove_replaced(self, source: Source) -> None:
-        row = self.connection.execute("SELECT count(*) FROM winners WHERE replaces").fetchone()
-        if not row or not row[0]:
-            return
         mine = "provider = $provider AND endpoint = $endpoint AND entity_id IN (SELECT entity_id FROM winners WHERE replaces)"
-        self._run(f"CREATE OR REPLACE TEMP TABLE old_results AS SELECT result_key FROM stage.results WHERE {mine}", source)
-        self._run(f"CREATE OR REPLACE TEMP TABLE old_runs AS SELECT run_key FROM stage.runs WHERE {mine}", source)
-        self.connection.execute("INSERT INTO touched_results FROM old_results")
-        self.connection.execute("INSERT INTO touched_runs FROM old_runs")
+        self._run(f"UPDATE meta.versions SET state = 'superseded' WHERE state = 'loaded' AND {mine}", source)
+        self._run(f"DELETE FROM standing WHERE {mine}", source)
         self._run(f"INSERT INTO touched_sightings SELECT {PLACE} FROM stage.sightings WHERE {mine}", source)
+        schema = "stage" if source.is_summary else "core"
+        for key, owners in (("result_key", "results"), ("run_key", "runs")):
+            self._run(f"CREATE OR REPLACE TEMP TABLE old_{owners} AS SELECT {key} FROM stage.{owners} WHERE {mine}", source)
+            if self._count(f"old_{owners}"):
+                self.connection.execute(f"INSERT INTO touched_{owners} FROM old_{owners}")
+                for name in (name for name, table in CHILDREN.items() if table.owner == key):
+                    self._run(f"DELETE FROM {schema}.{name} WHERE endpoint = $origin AND {key} IN (FROM old_{owners})", source)
         for staged in ("results", "runs", "sightings", "drift"):
             self._run(f"DELETE FROM stage.{staged} WHERE {mine}", source)
         self._run(f"DELETE FROM meta.rejects WHERE scope = 'row' AND {mine}", source)
-        schema = "stage" if source.is_summary else "core"
-        for name, table in CHILDREN.items():
-            old = "old_runs" if table.owner == "run_key" else "old_results"
-            self.connection.execute(
-                f"DELETE FROM {schema}.{name} WHERE endpoint = $origin AND {table.owner} IN (FROM {old})",
-                {"origin": source.origin},
-            )
+
+    def _count(self, rows: str) -> int:
+        row = self.connection.execute(f"SELECT count(*) FROM {rows}").fetchone()
+        return int(row[0]) if row else 0
 
     def _insert(self, source: Source, name: str, frame: pl.DataFrame) -> None:
         if name == "results":

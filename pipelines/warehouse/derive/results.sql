@@ -3,7 +3,8 @@
 
 -- As they stand until then: their days and tests differ from what the marts were built from.
 CREATE OR REPLACE TEMP TABLE results_before AS
-SELECT provider, execution_id, run_key, test_id, test_name, utc_date FROM core.results WHERE result_key IN (FROM touched_results);
+SELECT provider, execution_id, run_key, test_id, test_name, utc_date FROM core.results
+WHERE rowid IN (SELECT rowid FROM core.results WHERE result_key IN (FROM touched_results));
 INSERT INTO stage.changed SELECT DISTINCT utc_date, test_id FROM results_before;
 
 -- Chosen by row number first: most of the wide rows are then not read at all.
