@@ -91,7 +91,7 @@ def _refresh(
         if rebuild or contents(connection) != published_contents(settings.warehouse):
             there = lake.raw_files() if report.load.damaged else listed
             write_gaps(connection, _gaps(lake, providers, clock, there))
-            within_memory(connection, partial(build_marts, connection), bounds)
+            within_memory(connection, partial(build_marts, connection), bounds if report.load.is_first else bounds[-1:])
             ddl.write_dictionary(connection, MARTS.values(), column_sources(providers))
             report.rows = _row_counts(connection)
             checkpoint(connection, work, bounds)

@@ -35,8 +35,8 @@ _MOST_PARTS = 500
 _ROWS_AT_ONCE = 100_000
 """Rows from which so much of a mart is made at a time when it is built as a whole: what joins and sorts hold grows with them."""
 
-Changed = Mapping[str, Sequence[object]]
-"""Days, tests and runs with changed results, in order, by the name of their column."""
+Changed = Mapping[str, Sequence[str] | None]
+"""By column: conditions, no two of which are true of one row, of days, tests or runs with changed results; None when these are too many."""
 
 
 def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
@@ -66,11 +66,22 @@ def _changed(connection: duckdb.DuckDBPyConnection) -> Changed | None:
     built = connection.execute("SELECT fingerprint FROM stage.marts").fetchall()
     if built != [(_fingerprint(),)]:
         return None
-    select = "SELECT DISTINCT {column} FROM {name} ORDER BY ALL"
-    return {
-        column: [value for (value,) in connection.execute(select.format(column=column, name=name)).fetchall()]
-        for column, name in _CHANGED.items()
-    }
+    return {column: _any_of(connection, column, name) for column, name in _CHANGED.items()}
+
+
+def _any_of(connection: duckdb.DuckDBPyConnection, column: str, name: str, where: str = "true") -> list[str] | None:
+    found = connection.execute(f"SELECT DISTINCT {column} FROM {name} WHERE {where} ORDER BY ALL").fetchall()
+    if len(found) > _MOST_PARTS:
+        return None
+    # as text: of every value that it is given DuckDB's client asks whether it is one of pandas', and looks for pandas each time
+    known = [literal(str(value)) for (value,) in found if value is not None]
+    # named one by one, and between which they lie: DuckDB then reads of the other columns only what these are made from
+    any_of = [f"{column} IN ({', '.join(known)}) AND {column} BETWEEN {known[0]} AND {known[-1]}"] if known else []
+    if len(found) == len(known):
+        return any_of
+    if column == "utc_date" and (undated := _any_of(connection, "test_id", name, "utc_date IS NULL")):
+        return any_of + [f"utc_date IS NULL AND {each}" for each in undated]  # of other tests there may be many
+    return [*any_of, f"{column} IS NULL"]
 
 
 def _fingerprint() -> str:
@@ -84,8 +95,9 @@ def _fingerprint() -> str:
 
 def _build(connection: duckdb.DuckDBPyConnection, table: Table, changed: Changed | None) -> None:
     select, name, column = select_of(table.name), table.full_name, _PARTS.get(table.name)
-    if changed is not None and column is not None and len(changed[column]) <= _MOST_PARTS:
-        _build_parts(connection, name, select, column, changed[column])
+    parts = None if changed is None or column is None else changed[column]
+    if parts is not None:
+        _build_parts(connection, name, select, parts)
     elif changed is None or table.name not in VIEWS:
         _check(connection, table, select)
         kind = "VIEW" if table.name in VIEWS else "TABLE"
@@ -97,14 +109,10 @@ def _build(connection: duckdb.DuckDBPyConnection, table: Table, changed: Changed
         comment(connection, table, kind=kind)
 
 
-def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str, changed: Sequence[object]) -> None:
-    # as text: of every value that it is given DuckDB's client asks whether it is one of pandas', and looks for pandas each time
-    known = [literal(str(value)) for value in changed if value is not None]
-    # named one by one, and between which they lie: DuckDB then reads of the other columns only what these are made from
-    named = [f"{column} IN ({', '.join(known)}) AND {column} BETWEEN {known[0]} AND {known[-1]}"] if known else []
-    if condition := " OR ".join([*named, *([f"{column} IS NULL"] if None in changed else [])]):
-        connection.execute(f"DELETE FROM {name} WHERE {condition}")
-        connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, condition)}")
+def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, parts: Sequence[str]) -> None:
+    if parts:
+        connection.execute(f"DELETE FROM {name} WHERE {' OR '.join(parts)}")
+        connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, *parts)}")
 
 
 def _build_ranges(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str) -> None:
@@ -127,10 +135,13 @@ def _source(select: str) -> str:
     return str(named[0])
 
 
-def _narrowed(select: str, condition: str) -> str:
-    """A mart's SELECT over those rows only. A condition around it would not do: what windows and joins read is not less for it."""
+def _narrowed(select: str, *parts: str) -> str:
+    """A mart's SELECT over those rows only. A condition around it would not do: what windows and joins read is not less for it.
+
+    Parts one by one and no `OR`: with that DuckDB would read of all rows all that is asked of these.
+    """
     _source(select)
-    return _PART.sub(lambda found: f"{found[0]} WHERE {condition}", select)
+    return _PART.sub(lambda found: "\n    UNION ALL\n".join(f"{found[0]} WHERE {part}" for part in parts), select)
 
 
 def _check(connection: duckdb.DuckDBPyConnection, table: Table, select: str) -> None:
