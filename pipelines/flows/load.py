@@ -54,7 +54,10 @@ _VERSION_COLUMNS = ["entity_id", "payload_sha256", "fetched_at", "finality", "is
 
 @dataclass
 class LoadReport:
-    """What a load did: versions by what became of them per provider, and files that could not be read."""
+    """What a load did: versions by what became of them per provider, and files that could not be read.
+
+    `is_first`: nothing had been loaded before.
+    """
 
     is_first: bool = False
     files: int = 0

@@ -321,7 +321,7 @@ VIEWS = frozenset({"slo", "certificate_expiry", "freshness"})
 """Marts that depend on the current time: views over stored instants. The others are tables, equal after every rebuild."""
 
 BY_DAY = frozenset({"executions", "daily_reliability", "timing_breakdown"})
-"""Marts whose rows come from the results of their own `utc_date` and nothing else of other days."""
+"""Marts whose rows come from the results of their own `utc_date` and nothing else of other days; those without one, of their own test."""
 
 BY_TEST = frozenset({"slow_steps", "incidents", "flaky_tests", "assertion_failures"})
 """Marts whose rows come from the executions of their own `test_id` and nothing else of other tests."""

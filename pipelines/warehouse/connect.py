@@ -49,8 +49,8 @@ def open_work(path: Path) -> duckdb.DuckDBPyConnection:
         raise WarehouseError(f"The work file {path} was not closed by the run that wrote it.")
     connection = _prepared(duckdb.connect(":memory:"))
     try:
-        connection.execute(f"ATTACH '{_quoted(path)}' AS work (RECOVERY_MODE no_wal_writes)")
-        connection.execute(f"USE work; SET temp_directory = '{_quoted(path)}.tmp'")
+        connection.execute(f"ATTACH {literal(str(path))} AS work (RECOVERY_MODE no_wal_writes)")
+        connection.execute(f"USE work; SET temp_directory = {literal(f'{path}.tmp')}")
     except duckdb.Error as error:
         connection.close()
         raise WarehouseError(f"The work file {path} cannot be opened: {_first_line(error)}") from None
@@ -90,12 +90,12 @@ def open_with_payloads(path: Path, landed: object) -> duckdb.DuckDBPyConnection:
     """
     connection = _prepared(duckdb.connect(":memory:"))
     with _published(path):
-        connection.execute(f"ATTACH '{_quoted(path)}' AS warehouse (READ_ONLY)")
+        connection.execute(f"ATTACH {literal(str(path))} AS warehouse (READ_ONLY)")
     connection.execute("ATTACH ':memory:' AS lake")
     connection.register("landed", landed)
     connection.execute(_PAYLOADS)
     connection.execute("USE warehouse")
-    connection.execute(f"SET temp_directory = '{_quoted(path)}.tmp'")  # as beside a file; in memory it would be the working directory
+    connection.execute(f"SET temp_directory = {literal(f'{path}.tmp')}")  # as beside a file; in memory it would be the working directory
     for name, value in _LOCKED_DOWN.items():
         connection.execute(f"SET {name} = {value}")
     connection.execute("SET lock_configuration = true")
@@ -120,6 +120,11 @@ def hand_over(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> Non
     the system refused (26.0.1, with DuckDB 1.5.5).
     """
     connection.register("rows_in", frame.__arrow_c_stream__())
+
+
+def literal(text: str) -> str:
+    """A text as SQL. A NUL, which ids of others may hold, would end the statement."""
+    return "'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'"
 
 
 def wal(path: Path) -> Path:
@@ -172,10 +177,6 @@ def _published(path: Path) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise WarehouseError(f"The warehouse {path} cannot be opened: {_first_line(error)}") from None
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _first_line(error: Exception) -> str:

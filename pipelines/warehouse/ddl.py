@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Table
 from pipelines.schemas.dictionary import Sources, source_of
-from pipelines.warehouse.connect import hand_over
+from pipelines.warehouse.connect import hand_over, literal
 
 FORMAT = "9"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
@@ -136,8 +136,3 @@ def _create(name: str, table: Table, *, keyed: bool, extra: tuple[tuple[str, str
 
 def _primary_key(table: Table) -> str:
     return f"PRIMARY KEY ({', '.join(table.model.primary_key())})"
-
-
-def literal(text: str) -> str:
-    """A text as SQL. A NUL, which ids of others may hold, would end the statement."""
-    return "'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'"

@@ -15,8 +15,7 @@ import duckdb
 import polars as pl
 
 from pipelines.schemas import CHILDREN, SIGHTINGS
-from pipelines.warehouse.connect import hand_over
-from pipelines.warehouse.ddl import literal
+from pipelines.warehouse.connect import hand_over, literal
 
 MEMORY_MB = (150, 150, 250, 400)
 """What DuckDB may hold of the work file while it is loaded, and when that is too little: the same after a checkpoint, then more."""

@@ -18,8 +18,8 @@ import duckdb
 from pipelines.errors import WarehouseError
 from pipelines.schemas import Table
 from pipelines.schemas.marts import BY_DAY, BY_RUN, BY_TEST, MARTS, VIEWS
-from pipelines.warehouse.connect import one_thread, transaction
-from pipelines.warehouse.ddl import comment, literal
+from pipelines.warehouse.connect import literal, one_thread, transaction
+from pipelines.warehouse.ddl import comment
 
 _FOLDER = Path(__file__).parent / "marts"
 _TYPES = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
