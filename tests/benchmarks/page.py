@@ -73,25 +73,33 @@ dependency, and not in polars or DuckDB today); flattening in SQL instead of pol
 
 A batch is 6 MB of JSON; three are in hand. What DuckDB holds of the work file is bounded (150 MB) while it is loaded and put on disk above
 that; a first load is derived after every 20,000 results and put into the file after every 64 batches, and its marts are made some days,
-tests or runs at a time, in one thread. A step that needs more than the bound is taken again with more, after a checkpoint.
+tests or runs at a time, in one thread. A step that needs more than the bound is taken again with more, after a checkpoint. Marts of a
+warehouse that is not new have 400 MB: within 150 DuckDB looks for a test's steps in all rows instead of those that its keys can be in.
 
 The frames of a batch are 6 MB, but to decode it takes 50 to 70 for a moment, in each of two threads, and what the allocators of DuckDB
 and polars kept of that stood beside the bound. They are told to give it back (`pipelines/__init__.py`: one arena, 20 ms), which
-costs nothing that could be measured. Definitions are loaded first: what they say later is looked for in all results of their tests.
+costs nothing that could be measured in a rebuild, and some 0.2 s (the kernel: pages taken anew) where 1,000 are added to a million.
+Definitions are loaded first: what they say later is looked for in all results of their tests.
 
 ## What it would take to add to a million for what 1,000 cost
 
-What still grows, by CPU of the 1,000 (a profile of 2026-11-23, 1.5 to 2.4 s more than into an empty one): the marts 0.9 to 1.1 s, most of
-it those of single tests, which read all of a test's history (exact percentiles cannot be added to; 1,000 generated payloads touch 400 to
-500 of 4,000 tests, which have a third of all executions), and `marts.failure_reasons`, which is built as a whole; deriving 0.5 to 1.2 s,
-some forty statements that each look for a thousand keys in a column of a million; listing a lake of a year's syncs 0.15 s; the look for
-versions of the same entities 0.15 s. Keeping incidents and flips by day instead of by test would take another half second, for a second
-way to compute each of them.
+What still grows, by CPU of the 1,000 (the same 1,000 loaded again and again into a copy of a million, 2026-11-23; 3.8 to 4.4 s in all,
+and 2.0 to 2.3 s into an empty one):
 
-The figure moves more than anything else here: three turns into one million took 5.6, 5.4 and 3.7 s (code of a step before), and the one
-turn that stood here until then said 3.5 s, 1.61 times. Why is not known. One part of it may be the machine: a copy of the file of 1.4 GB
-took 3.2 s of CPU the first time and 0.4 to 0.5 afterwards, when the memory for it had been handed out once, and every turn publishes
-such a file.
+- **The marts, 0.85 s more**, most of it those of single tests, which read all of a test's history: incidents 0.17, flips 0.14, slow steps and
+  failing assertions 0.11 each. The 1,000 touch 70 of 4,000 tests, which hold 186,000 of 659,000 executions. `marts.failure_reasons` is
+  built as a whole (0.10).
+- **Deriving, 0.5 s more**: some forty statements that each look for a few hundred keys in a column of a million. A new connection reads
+  some 480 MB of the file for all of it, where a mart or a merge asks for blocks of 256 kB, and checks and frees each.
+- **Listing a lake of a year's syncs, its windows and what was left behind: 0.2 s. The look for versions of the same entities: 0.1 s.**
+
+Within 1.5 times would be 1.1 s more, not 1.7. Streaks and flips kept by day instead of by test, failing assertions and reasons summed up
+by day, and a number for each entity's id would take some 0.6 s from it, for a second way to compute each of these marts. Exact percentiles
+cannot be added to.
+
+CPU for the same work moves by a fifth on this machine from one quarter of an hour to the next: full and empty are measured by turns, and
+the ratio of their medians was 1.89 and 1.72 in two runs, half an hour apart. The throughput of a million moves with it, beside that of
+200,000, which is measured before or after it: 0.95 with the code of a step before, 0.79 and 0.83 now.
 """
 
 CHANGES = """## Before and after
@@ -137,6 +145,11 @@ busy with other work).
 | The same, peak memory | 690 MiB | 665 MiB |
 | The same, published file | 1,632 MB | 1,395 MB |
 | `marts.slow_steps`, the newest day of a test from a group and not a window (256,000 executions) | 0.23 s | 0.18 s |
+| Marts of a warehouse that is not new within 400 MB, not 150 (the same 1,000 into a million: `slow_steps`) | 0.32 s | 0.13 s |
+| Which versions stand looked up once for a batch (the same: 14 rounds) | 0.53 s | 0.49 s |
+| Windows of a provider's endpoints merged at once, neighbours in a file in one slice (gaps, a year's syncs) | 0.18 s | 0.09 s |
+| What interrupted writers left is looked for once in each folder (the same) | 0.07 s | 0.04 s |
+| All of it: the same 1,000 into a million, by turns, times those into an empty one | 2.1 | 1.8 |
 | Windows of a year's syncs handed to polars in one piece | 0.3 s | 0.03 s |
 | A lake of a year's syncs is listed | 0.24 s | 0.15 s |
 | A sync reads what the lake knows of 300,000 entities | 5.0 s | 1.4 s |
