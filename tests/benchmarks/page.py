@@ -86,8 +86,8 @@ Definitions are loaded first: what they say later is looked for in all results o
 What still grows, by CPU of the 1,000 (the same 1,000 loaded again and again into a copy of a million, 2026-11-23; 3.8 to 4.4 s in all,
 and 2.0 to 2.3 s into an empty one):
 
-- **The marts, 0.85 s more**, most of it those of single tests, which read all of a test's history: incidents 0.17, flips 0.14, slow steps and
-  failing assertions 0.11 each. The 1,000 touch 70 of 4,000 tests, which hold 186,000 of 659,000 executions. `marts.failure_reasons` is
+- **The marts, 0.85 s more**, most of it those of single tests, which read all of a test's history: incidents 0.17, flips 0.14, slow steps
+  and failing assertions 0.11 each. The 1,000 touch 70 of 4,000 tests, which hold 186,000 of 659,000 executions. `marts.failure_reasons` is
   built as a whole (0.10).
 - **Deriving, 0.5 s more**: some forty statements that each look for a few hundred keys in a column of a million. A new connection reads
   some 480 MB of the file for all of it, where a mart or a merge asks for blocks of 256 kB, and checks and frees each.
