@@ -251,7 +251,7 @@ def _apart(connection: Connection, step: Callable[[], object], bounds: Sequence[
 def _once_each(payloads: pl.DataFrame) -> list[pl.DataFrame]:
     """All versions of one endpoint's entities, oldest first, in frames that hold each entity once."""
     ranked = (
-        payloads.sort("fetched_at", "payload_sha256")
+        payloads.sort("fetched_at", "payload_sha256", "raw_file")
         .with_columns(round=pl.int_range(pl.len()).over("entity_id"), fetched_at=pl.col("fetched_at").cast(pl.Datetime("us", "UTC")))
         .sort("round", maintain_order=True)
     )

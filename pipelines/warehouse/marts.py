@@ -70,6 +70,7 @@ def _changed(connection: duckdb.DuckDBPyConnection) -> Changed | None:
 
 
 def _any_of(connection: duckdb.DuckDBPyConnection, column: str, name: str, where: str = "true") -> list[str] | None:
+    """Conditions that name every value of a column of `stage.changed` or `stage.changed_runs`; None when these are too many."""
     found = connection.execute(f"SELECT DISTINCT {column} FROM {name} WHERE {where} ORDER BY ALL").fetchall()
     if len(found) > _MOST_PARTS:
         return None

@@ -77,6 +77,18 @@ def test_many_transactions_give_the_tables_that_one_gives(
     record_property("cases", len(told))
 
 
+def test_of_one_version_in_several_files_the_first_one_counts_also_after_a_rebuild(house: House) -> None:
+    rows = [RawRow(str(number), None, T0.date(), T0, 200, "", _run(number), "", 1) for number in range(200)]
+    for hour in range(4):
+        Lake(house.settings.lake).land("docketqa", "test_runs", rows, f"20261120T{hour:02d}0000")
+        house.refresh()
+    states = "SELECT split_part(raw_file, '/', -1)[:11], state, count(*) FROM meta.versions GROUP BY ALL ORDER BY ALL"
+    found = house.ask(states)
+    assert found == [(f"20261120T{hour:02d}", "superseded" if hour else "loaded", 200) for hour in range(4)]
+    house.refresh(rebuild=True)
+    assert house.ask(states) == found
+
+
 def test_a_repaired_body_lands_and_is_counted_as_drift(house: House) -> None:
     _land(house, 1, repairs="lone surrogate")
     _land(house, 2)
