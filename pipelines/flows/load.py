@@ -174,12 +174,6 @@ class _Batch:
     ledger: list[LedgerRow]
 
     def load(self, loader: Loader) -> None:
-        if self.rounds:
-            places = [
-                each.good.select(provider=pl.lit(each.source.provider), endpoint=pl.lit(each.source.endpoint), entity_id="entity_id")
-                for each in self.rounds
-            ]
-            loader.look_up(pl.concat(places))
         for each in self.rounds:
             each.load(loader)
 

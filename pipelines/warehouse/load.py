@@ -15,7 +15,7 @@ import duckdb
 import polars as pl
 
 from pipelines.schemas import CHILDREN, SIGHTINGS
-from pipelines.warehouse.connect import hand_over, literal
+from pipelines.warehouse.connect import hand_over
 
 MEMORY_MB = (150, 150, 250, 400)
 """What DuckDB may hold of the work file while it is loaded, and when that is too little: the same after a checkpoint, then more."""
@@ -34,9 +34,6 @@ _DERIVED_AT_INSERT = {
 
 _SAID = ", ".join(name for name in SIGHTINGS.columns if name not in ("test_id", "observed_at"))
 """What a sighting says of a test: most say what the one before them said."""
-
-_STANDING = "provider, endpoint, entity_id, payload_sha256, fetched_at, finality"
-"""What tells which of two versions stands."""
 
 PLACE = "provider, test_id, endpoint, origin, observed_at"
 """Where a sighting stands among those of its test."""
@@ -73,27 +70,10 @@ class Loader:
 
     def touched(self) -> int:
         """How much is to be derived, in results; what was touched twice counts twice, a run as ten: it is as wide."""
-        row = self.connection.execute("SELECT (SELECT count(*) FROM touched_results) + 10 * (SELECT count(*) FROM touched_runs)").fetchone()
-        return row[0] if row else 0
-
-    def look_up(self, entities: pl.DataFrame) -> None:
-        """Note which versions of these entities stand (columns provider, endpoint, entity_id): once for all the rounds that follow.
-
-        By row number: most rows are then read no further than their ids.
-        """
-        within = "".join(
-            f" AND {column} BETWEEN {literal(str(entities[column].min()))} AND {literal(str(entities[column].max()))}"
-            for column in ("provider", "endpoint")
-            if entities.height
-        )
-        hand_over(self.connection, entities.select("entity_id"))
-        self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE standing AS SELECT {_STANDING} FROM meta.versions WHERE rowid IN (SELECT rowid"
-            f" FROM meta.versions WHERE state = 'loaded'{within} AND entity_id IN (SELECT entity_id FROM rows_in))"
-        )
+        return self._count("touched_results") + 10 * self._count("touched_runs")
 
     def load_round(self, source: Source, versions: pl.DataFrame, frames: Mapping[str, pl.DataFrame], drift: pl.DataFrame) -> None:
-        """Load one version of each of several entities that were looked up.
+        """Load one version of each of several entities.
 
         `versions` has the columns entity_id, payload_sha256, fetched_at, finality, raw_file and one row per entity; `frames` are validated
         and carry entity_id; `drift` has entity_id, json_pointer, kind. An older or non-monotone version changes nothing.
@@ -137,7 +117,7 @@ class Loader:
             )
 
     def _choose_winners(self, source: Source, incoming: pl.DataFrame) -> None:
-        standing = "(FROM standing WHERE provider = $provider AND endpoint = $endpoint) c"
+        standing = "(FROM meta.versions WHERE provider = $provider AND endpoint = $endpoint AND state = 'loaded') c"
         if source.keeps_history:  # all of it stands; the same version once more says nothing new
             self._run(
                 "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces"
@@ -163,14 +143,10 @@ class Loader:
             source,
             incoming,
         )
-        self._run(
-            f"INSERT INTO standing SELECT {_STANDING} FROM (SELECT *, $provider AS provider, $endpoint AS endpoint FROM winners)", source
-        )
 
     def _remove_replaced(self, source: Source) -> None:
         mine = "provider = $provider AND endpoint = $endpoint AND entity_id IN (SELECT entity_id FROM winners WHERE replaces)"
         self._run(f"UPDATE meta.versions SET state = 'superseded' WHERE state = 'loaded' AND {mine}", source)
-        self._run(f"DELETE FROM standing WHERE {mine}", source)
         self._run(f"INSERT INTO touched_sightings SELECT {PLACE} FROM stage.sightings WHERE {mine}", source)
         schema = "stage" if source.is_summary else "core"
         for key, owners in (("result_key", "results"), ("run_key", "runs")):

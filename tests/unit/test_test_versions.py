@@ -42,8 +42,6 @@ def loaded(*loads: Sequence[Payload]) -> tuple[duckdb.DuckDBPyConnection, list[i
     loader, anew = Loader(connection), []
     for payloads in loads:
         with transaction(connection):
-            places = [("acme", payload["endpoint"], payload["entity_id"]) for payload in payloads]
-            loader.look_up(pl.DataFrame(places, schema=dict.fromkeys(("provider", "endpoint", "entity_id"), pl.String), orient="row"))
             for (endpoint, version), together in groupby(payloads, itemgetter("endpoint", "version")):
                 rows = [payload | {"observed_at": payload["at"], "origin": ORIGINS[endpoint]} for payload in together]
                 common = {"payload_sha256": str(version), "fetched_at": NOON + timedelta(days=version), "finality": 1, "is_open": False}
@@ -110,7 +108,6 @@ def test_result_without_an_instant_ran_as_the_first_version_however_many_there_a
     )
     loader = Loader(connection)
     with transaction(connection):
-        loader.look_up(newest.select("entity_id", provider=pl.lit("acme"), endpoint=pl.lit("results")))
         frames = {"results": conform(results, FLATTENED["results"], ("outcome_rank",))}
         loader.load_round(Source("acme", "results", is_summary=False, keeps_history=False), newest, frames, pl.DataFrame(schema=COLUMNS))
     for _ in range(2):  # the second time DuckDB knows how many there are, and joins them in another way
