@@ -320,7 +320,10 @@ MARTS: dict[str, Table] = {
 VIEWS = frozenset({"slo", "certificate_expiry", "freshness"})
 """Marts that depend on the current time: views over stored instants. The others are tables, equal after every rebuild."""
 
-BY_DAY = frozenset({"executions", "daily_reliability", "timing_breakdown"})
+BY_RESULT = frozenset({"executions"})
+"""Marts whose rows come from their own result (`result_key`), its run, its test and the other tries of its execution."""
+
+BY_DAY = frozenset({"daily_reliability", "timing_breakdown"})
 """Marts whose rows come from the results of their own `utc_date` and nothing else of other days; those without one, of their own test."""
 
 BY_TEST = frozenset({"slow_steps", "incidents", "flaky_tests", "assertion_failures"})

@@ -15,7 +15,7 @@ from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Ta
 from pipelines.schemas.dictionary import Sources, source_of
 from pipelines.warehouse.connect import hand_over, literal
 
-FORMAT = "9"
+FORMAT = "10"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
 _KEYED_CORE = ("runs", "results", "tests")
@@ -55,7 +55,7 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
         "CREATE TABLE IF NOT EXISTS stage.news (provider VARCHAR, test_id VARCHAR, endpoint VARCHAR, origin VARCHAR,"
         " observed_at TIMESTAMPTZ, said UBIGINT)"
     )
-    connection.execute("CREATE TABLE IF NOT EXISTS stage.changed (utc_date DATE, test_id VARCHAR)")
+    connection.execute("CREATE TABLE IF NOT EXISTS stage.changed (result_key BIGINT, utc_date DATE, test_id VARCHAR)")
     connection.execute("CREATE TABLE IF NOT EXISTS stage.changed_runs (run_key BIGINT)")
     connection.execute("CREATE TABLE IF NOT EXISTS stage.marts (fingerprint VARCHAR)")
     connection.execute("CREATE TABLE IF NOT EXISTS stage.format (format VARCHAR)")

@@ -54,7 +54,8 @@ def derive(connection: duckdb.DuckDBPyConnection) -> None:
             )
     _run(connection, "assertions")
     _run(connection, "tests", **_test_columns())
-    _run(connection, "changes")
+    if connection.execute("FROM stage.marts LIMIT 1").fetchone():  # else they are built as a whole
+        _run(connection, "changes")
     _run(connection, "meta")
     for name in _temporary(connection) - kept:
         if not name.startswith("touched_"):  # wide rows of 20,000 results, which would be held or lie on disk until the next time

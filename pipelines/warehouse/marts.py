@@ -1,9 +1,10 @@
 """Builds `marts.*` from the SELECTs in `marts/*.sql`, as `pipelines.schemas.marts` declares them. No SQL of a single mart lives here.
 
 A mart is a table, or a view when it depends on the current time. The declaration decides names, order, types and comments; a SELECT
-that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from the results of one day, of
-one test or of one run, only those are built anew whose results have changed (`derive/changes.sql` writes them down); the others stand. Such
-a SELECT reads what its rows come from as `part`.
+that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from one result, from those of one
+day, of one test or of one run, only those are built anew that have changed (`derive/changes.sql` writes them down); the others stand. Such
+a SELECT reads what its rows come from as `part`. What has to look at the whole history of a test is put together from `stage.month_*`, which
+sum up its months (`months/*.sql`): a month that did not change is not read again.
 """
 
 from __future__ import annotations
@@ -17,26 +18,32 @@ import duckdb
 
 from pipelines.errors import WarehouseError
 from pipelines.schemas import Table
-from pipelines.schemas.marts import BY_DAY, BY_RUN, BY_TEST, MARTS, VIEWS
+from pipelines.schemas.marts import BY_DAY, BY_RESULT, BY_RUN, BY_TEST, MARTS, VIEWS
 from pipelines.warehouse.connect import literal, one_thread, transaction
 from pipelines.warehouse.ddl import comment
 
-_FOLDER = Path(__file__).parent / "marts"
+_FOLDER = Path(__file__).parent
+_MONTHS = ("streaks", "steps", "assertions", "errors")
 _TYPES = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
 
-_PARTS = {**dict.fromkeys(BY_DAY, "utc_date"), **dict.fromkeys(BY_TEST, "test_id"), **dict.fromkeys(BY_RUN, "run_key")}
-_CHANGED = {"utc_date": "stage.changed", "test_id": "stage.changed", "run_key": "stage.changed_runs"}
+_RANGES = {
+    **dict.fromkeys(BY_RESULT | BY_DAY, "utc_date"),
+    **dict.fromkeys(BY_TEST.union(_MONTHS), "test_id"),
+    **dict.fromkeys(BY_RUN, "run_key"),
+}
+"""By which column a table is built in ranges when it is built as a whole."""
+
 _PART = re.compile(r"(?<=^WITH part AS NOT MATERIALIZED \(\n)    FROM ([\w.]+)$", re.MULTILINE)
 """What a SELECT in parts is made from."""
 
 _MOST_PARTS = 500
-"""Days, tests or runs above which a mart is built as a whole: soon cheaper than to name them all."""
+"""Days, tests, months or runs above which they are not named one by one: soon cheaper to build all of them."""
 
 _ROWS_AT_ONCE = 100_000
 """Rows from which so much of a mart is made at a time when it is built as a whole: what joins and sorts hold grows with them."""
 
 Changed = Mapping[str, Sequence[str] | None]
-"""By column: conditions, no two of which are true of one row, of days, tests or runs with changed results; None when these are too many."""
+"""By table: conditions, no two of which are true of one row, of its rows that have changed; None when these are too many."""
 
 
 def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
@@ -49,40 +56,70 @@ def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
         if changed is None:
             connection.execute("DROP SCHEMA IF EXISTS marts CASCADE")
             connection.execute("CREATE SCHEMA marts")
-        for table in MARTS.values():
+        for name, table in MARTS.items():
             _build(connection, table, changed)
+            if name == "executions":  # of which the months are made
+                for month in _MONTHS:
+                    _build_month(connection, month, changed)
         connection.execute("CREATE OR REPLACE TABLE stage.marts AS SELECT $fingerprint AS fingerprint", {"fingerprint": _fingerprint()})
-        for name in set(_CHANGED.values()):
-            connection.execute(f"DELETE FROM {name}")
+        for noted in ("stage.changed", "stage.changed_runs"):
+            connection.execute(f"DELETE FROM {noted}")
 
 
 def select_of(name: str) -> str:
     """The SELECT of a mart."""
-    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8").strip()
+    return _select("marts", name)
+
+
+def _select(folder: str, name: str) -> str:
+    return (_FOLDER / folder / f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
 def _changed(connection: duckdb.DuckDBPyConnection) -> Changed | None:
     """What has changed since the marts were built; None when the marts are not those of this version."""
-    built = connection.execute("SELECT fingerprint FROM stage.marts").fetchall()
-    if built != [(_fingerprint(),)]:
+    if connection.execute("SELECT fingerprint FROM stage.marts").fetchall() != [(_fingerprint(),)]:
         return None
-    return {column: _any_of(connection, column, name) for column, name in _CHANGED.items()}
+    months = _months(connection)
+    days = _named(connection, "utc_date", "stage.changed WHERE utc_date IS NOT NULL")
+    undated = [part for part in months or () if part.startswith("utc_date IS NULL")]  # by test: there may be many
+    of_days = None if days is None or months is None else days + undated
+    return {
+        **dict.fromkeys(BY_RESULT, of_days and [f"{part} AND result_key IN (SELECT result_key FROM stage.changed)" for part in of_days]),
+        **dict.fromkeys(BY_DAY, of_days),
+        **dict.fromkeys(BY_TEST, _named(connection, "test_id", "stage.changed")),
+        **dict.fromkeys(BY_RUN, _named(connection, "run_key", "stage.changed_runs")),
+        **dict.fromkeys(_MONTHS, months),
+    }
 
 
-def _any_of(connection: duckdb.DuckDBPyConnection, column: str, name: str, where: str = "true") -> list[str] | None:
-    """Conditions that name every value of a column of `stage.changed` or `stage.changed_runs`; None when these are too many."""
-    found = connection.execute(f"SELECT DISTINCT {column} FROM {name} WHERE {where} ORDER BY ALL").fetchall()
-    if len(found) > _MOST_PARTS:
-        return None
-    # as text: of every value that it is given DuckDB's client asks whether it is one of pandas', and looks for pandas each time
-    known = [literal(str(value)) for (value,) in found if value is not None]
+def _named(connection: duckdb.DuckDBPyConnection, column: str, rows: str) -> list[str] | None:
+    """Conditions that name every value of a column of these rows; None when these are too many."""
+    found = connection.execute(f"SELECT {column}::VARCHAR FROM {rows} GROUP BY {column} ORDER BY {column}").fetchall()
+    return None if len(found) > _MOST_PARTS else _any_of(column, [value for (value,) in found])
+
+
+def _any_of(column: str, values: Sequence[str | None]) -> list[str]:
+    """Of sorted values. As text: of every parameter DuckDB's client asks whether it is one of pandas', and looks for pandas each time."""
+    known = [literal(value) for value in values if value is not None]
     # named one by one, and between which they lie: DuckDB then reads of the other columns only what these are made from
     any_of = [f"{column} IN ({', '.join(known)}) AND {column} BETWEEN {known[0]} AND {known[-1]}"] if known else []
-    if len(found) == len(known):
-        return any_of
-    if column == "utc_date" and (undated := _any_of(connection, "test_id", name, "utc_date IS NULL")):
-        return any_of + [f"utc_date IS NULL AND {each}" for each in undated]  # of other tests there may be many
-    return [*any_of, f"{column} IS NULL"]
+    return any_of + [f"{column} IS NULL"] * (len(known) < len(values))
+
+
+def _months(connection: duckdb.DuckDBPyConnection) -> list[str] | None:
+    """Conditions of every month with changed results, and their tests where they are not too many; None when the months are."""
+    found = connection.execute(
+        "SELECT min(date_trunc('month', utc_date))::DATE::VARCHAR, max(coalesce(last_day(utc_date), utc_date))::VARCHAR,"
+        " list_sort(list(DISTINCT test_id)) FROM stage.changed GROUP BY date_trunc('month', utc_date) ORDER BY 1"
+    ).fetchall()
+    if len(found) > _MOST_PARTS:
+        return None
+    conditions = []
+    for first, last, tests in found:
+        month = "utc_date IS NULL" if first is None else f"utc_date BETWEEN {literal(first)} AND {literal(last)}"
+        of_tests = _any_of("test_id", tests) if len(tests) <= _MOST_PARTS else ["true"]
+        conditions += [f"{month} AND {of_test}" for of_test in of_tests]
+    return conditions
 
 
 def _fingerprint() -> str:
@@ -91,23 +128,29 @@ def _fingerprint() -> str:
         (name, select_of(name), table.description, [(each, column.description, column.metadata) for each, column in table.columns.items()])
         for name, table in MARTS.items()
     ]
-    return hashlib.sha256(repr(said).encode()).hexdigest()
+    return hashlib.sha256(repr([said, *(_select("months", name) for name in _MONTHS)]).encode()).hexdigest()
 
 
 def _build(connection: duckdb.DuckDBPyConnection, table: Table, changed: Changed | None) -> None:
-    select, name, column = select_of(table.name), table.full_name, _PARTS.get(table.name)
-    parts = None if changed is None or column is None else changed[column]
+    name, select, parts = table.full_name, select_of(table.name), None if changed is None else changed.get(table.name)
+    is_view = table.name in VIEWS
     if parts is not None:
         _build_parts(connection, name, select, parts)
-    elif changed is None or table.name not in VIEWS:
+    elif changed is None or not is_view:
         _check(connection, table, select)
-        kind = "VIEW" if table.name in VIEWS else "TABLE"
-        if column is None:
-            connection.execute(f"CREATE OR REPLACE {kind} {name} AS {select}")
+        if is_view:
+            connection.execute(f"CREATE VIEW {name} AS {select}")
         else:
-            connection.execute(f"CREATE OR REPLACE {kind} {name} AS {_narrowed(select, 'false')}")
-            _build_ranges(connection, name, select, column)
-        comment(connection, table, kind=kind)
+            _build_whole(connection, name, select, _RANGES.get(table.name))
+        comment(connection, table, kind="VIEW" if is_view else "TABLE")
+
+
+def _build_month(connection: duckdb.DuckDBPyConnection, month: str, changed: Changed | None) -> None:
+    name, select, parts = f"stage.month_{month}", _select("months", month), None if changed is None else changed[month]
+    if parts is None:
+        _build_whole(connection, name, select, _RANGES[month])
+    else:
+        _build_parts(connection, name, select, parts)
 
 
 def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, parts: Sequence[str]) -> None:
@@ -116,11 +159,15 @@ def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, 
         connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, *parts)}")
 
 
-def _build_ranges(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str) -> None:
-    source = _source(select)
+def _build_whole(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str | None) -> None:
+    """At once, or in ranges of a column."""
+    if column is None:
+        connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}")
+        return
+    connection.execute(f"CREATE OR REPLACE TABLE {name} AS {_narrowed(select, 'false')}")
     ranges = connection.execute(
         f"SELECT min({column}), max({column}) FROM (SELECT {column}, (sum(count(*)) OVER (ORDER BY {column})) // $rows AS part"
-        f" FROM {source} WHERE {column} IS NOT NULL GROUP BY {column}) GROUP BY part ORDER BY ALL",
+        f" FROM {_source(select)} WHERE {column} IS NOT NULL GROUP BY {column}) GROUP BY part ORDER BY ALL",
         {"rows": _ROWS_AT_ONCE},
     ).fetchall()
     for values in ranges:

@@ -114,7 +114,7 @@ def test_refresh_killed_25_times_at_every_moment_is_made_good_by_the_next(
             shutil.copy2(loading.home / "warehouse.duckdb", house.home)
             shutil.rmtree(house.home / "locks")  # as in what a kill leaves here: making it is a moment, too
             with closing(open_work(work_path(house.settings))) as connection:  # so that marts are built, too
-                connection.execute("INSERT INTO stage.changed SELECT DISTINCT utc_date, test_id FROM core.results")
+                connection.execute("INSERT INTO stage.changed SELECT result_key, utc_date, test_id FROM core.results")
                 connection.execute("INSERT INTO stage.changed_runs SELECT run_key FROM core.runs")
                 connection.execute("CHECKPOINT")
             kills.refresh(house)

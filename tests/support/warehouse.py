@@ -93,7 +93,7 @@ class Warehouse:
             frame = pl.DataFrame(rows, schema={column: columns[column].dtype for column in given})
             self.connection.register("rows_in", frame.to_arrow())
             self.connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows_in")
-        self.connection.execute("INSERT INTO stage.changed SELECT DISTINCT utc_date, test_id FROM core.results")
+        self.connection.execute("INSERT INTO stage.changed SELECT result_key, utc_date, test_id FROM core.results")
         self.connection.execute("INSERT INTO stage.changed_runs SELECT run_key FROM core.runs")
         self._pending.clear()
 

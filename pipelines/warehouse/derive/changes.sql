@@ -7,13 +7,13 @@ WITH named AS (
 FROM renamed_tests UNION
 FROM named ANTI JOIN (FROM core.tests WHERE is_current AND name IS NOT NULL) USING (provider, test_id);
 
--- Days and tests whose results differ from what the marts were built from: merged anew, of an execution or a run with such a result, or of
--- a test that is named otherwise. (Those of results as they stood: `results` notes them.)
+-- Results that differ from what the marts were built from: merged anew, of an execution or a run with such a result, or of a test that is
+-- named otherwise. (As they stood: `results` notes them.)
 INSERT INTO stage.changed
-SELECT utc_date, test_id FROM core.results
+SELECT result_key, utc_date, test_id FROM core.results
 WHERE result_key IN (FROM touched_results UNION SELECT result_key FROM tries UNION SELECT result_key FROM told_otherwise)
-UNION SELECT utc_date, test_id FROM core.results WHERE run_key IN (FROM touched_runs)
-UNION SELECT utc_date, test_id FROM core.results SEMI JOIN named_otherwise USING (provider, test_id);
+UNION SELECT result_key, utc_date, test_id FROM core.results WHERE run_key IN (FROM touched_runs)
+UNION SELECT result_key, utc_date, test_id FROM core.results SEMI JOIN named_otherwise USING (provider, test_id);
 
 -- And runs: merged anew, or with a result whose test is named otherwise.
 INSERT INTO stage.changed_runs

@@ -1,11 +1,11 @@
 -- core.results of the touched results: row + detail merged field by field. The detail's value wins, the list row fills what it lacks;
 -- of two outcomes the terminal one wins, then the one with the stronger evidence (contract §7).
 
--- As they stand until then: their days and tests differ from what the marts were built from.
+-- As they stand until then: what the marts were built from.
 CREATE OR REPLACE TEMP TABLE results_before AS
-SELECT provider, execution_id, run_key, test_id, test_name, utc_date FROM core.results
+SELECT result_key, provider, execution_id, run_key, test_id, test_name, utc_date FROM core.results
 WHERE rowid IN (SELECT rowid FROM core.results WHERE result_key IN (FROM touched_results));
-INSERT INTO stage.changed SELECT DISTINCT utc_date, test_id FROM results_before;
+INSERT INTO stage.changed SELECT result_key, utc_date, test_id FROM results_before;
 
 -- Chosen by row number first: most of the wide rows are then not read at all.
 CREATE OR REPLACE TEMP TABLE result_sides AS

@@ -1,19 +1,14 @@
 -- What goes wrong most, put together by what the message says rather than by its ids and numbers?
-WITH hits AS (
-    SELECT coalesce(e.fingerprint, lower(e.code), lower(e.name)) AS fingerprint, coalesce(e.message, e.code, e.name) AS said,
-        r.result_key, r.provider, r.test_id, r.is_final, r.started_at
-    FROM core.errors e JOIN core.results r USING (result_key)
-    WHERE r.outcome NOT IN ('passed', 'degraded', 'running')
-), grouped AS (
+WITH grouped AS (
     SELECT fingerprint, min(said) AS said,
-        count(DISTINCT result_key) AS occurrences,
-        count(DISTINCT result_key) FILTER (is_final) AS executions,
+        sum(occurrences)::BIGINT AS occurrences,
+        sum(executions)::BIGINT AS executions,
         count(DISTINCT row(provider, test_id)) AS tests_hit,
         count(DISTINCT provider) AS providers_hit,
-        min(started_at) AS first_seen_at,
-        max(started_at) AS last_seen_at,
-        arg_max(result_key, row(coalesce(started_at, TIMESTAMPTZ '-infinity'), result_key)) AS example_result_key
-    FROM hits WHERE fingerprint IS NOT NULL GROUP BY fingerprint
+        min(first_seen_at) AS first_seen_at,
+        max(last_seen_at) AS last_seen_at,
+        arg_max(last_result_key, row(coalesce(last_seen_at, TIMESTAMPTZ '-infinity'), last_result_key)) AS example_result_key
+    FROM stage.month_errors GROUP BY fingerprint
 )
 SELECT
     fingerprint,

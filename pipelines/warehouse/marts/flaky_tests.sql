@@ -1,23 +1,28 @@
 -- Which tests cannot be trusted, because they fail and pass by turns or pass only on a retry?
 -- Locations and devices are told apart: one that always fails beside one that always passes is no flip.
 WITH part AS NOT MATERIALIZED (
-    FROM marts.executions
-), counted AS (
-    SELECT provider, test_id, test_name, started_at, is_passed,
-        coalesce(is_passed <> lag(is_passed IGNORE NULLS) OVER (
-            PARTITION BY provider, test_id, location, device ORDER BY started_at, result_key), false) AS is_flip,
-        coalesce(is_passed AND try_number > 1, false) AS is_pass_on_retry
+    FROM stage.month_streaks
+), told AS (
+    SELECT *, coalesce(is_passed <> lag(is_passed) OVER (
+        PARTITION BY provider, test_id, location, device, is_passed IS NULL ORDER BY started_at, first_result_key), false) AS is_flip
     FROM part
+), counted AS (
+    SELECT
+        provider, test_id, any_value(test_name) AS test_name,
+        sum(executions)::BIGINT AS executions,
+        coalesce(sum(executions) FILTER (is_passed), 0)::BIGINT AS passed_count,
+        coalesce(sum(executions) FILTER (NOT is_passed), 0)::BIGINT AS failed_count,
+        count(*) FILTER (is_flip) AS flips,
+        sum(passes_on_retry)::BIGINT AS passes_on_retry,
+        count(*) FILTER (is_flip AND is_first_on_retry) AS counted_twice,
+        least(min(started_at) FILTER (is_flip), min(first_retry_at)) AS first_seen_at,
+        greatest(max(started_at) FILTER (is_flip), max(last_retry_at)) AS last_seen_at
+    FROM told GROUP BY provider, test_id
 )
 SELECT
-    provider, test_id, any_value(test_name) AS test_name,
-    count(*) AS executions,
-    count(*) FILTER (is_passed) AS passed_count,
-    count(*) FILTER (NOT is_passed) AS failed_count,
-    count(*) FILTER (is_passed) / nullif(count(is_passed), 0) AS pass_rate,
-    count(*) FILTER (is_flip) AS flips,
-    count(*) FILTER (is_pass_on_retry) AS passes_on_retry,
-    count(*) FILTER (is_flip OR is_pass_on_retry) / nullif(count(is_passed), 0) AS score,
-    min(started_at) FILTER (is_flip OR is_pass_on_retry) AS first_seen_at,
-    max(started_at) FILTER (is_flip OR is_pass_on_retry) AS last_seen_at
-FROM counted GROUP BY provider, test_id
+    provider, test_id, test_name, executions, passed_count, failed_count,
+    passed_count / nullif(passed_count + failed_count, 0) AS pass_rate,
+    flips, passes_on_retry,
+    (flips + passes_on_retry - counted_twice) / nullif(passed_count + failed_count, 0) AS score,
+    first_seen_at, last_seen_at
+FROM counted
