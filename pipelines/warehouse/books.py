@@ -73,7 +73,7 @@ def _insert(connection: duckdb.DuckDBPyConnection) -> None:
     Loader(connection)
     for table, key in (("results", "result_key"), ("runs", "run_key")):
         connection.execute(
-            f"INSERT INTO touched_{table} SELECT s.{key} FROM stage.{table} s JOIN new_rejects n ON n.rule = 'stale_running'"
+            f"INSERT INTO noted_{table} SELECT s.{key} FROM stage.{table} s JOIN new_rejects n ON n.rule = 'stale_running'"
             " AND n.provider = s.provider AND n.endpoint = s.endpoint AND n.entity_id = s.entity_id"
         )
     derive(connection)

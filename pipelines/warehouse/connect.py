@@ -127,6 +127,12 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'"
 
 
+def few(column: str) -> str:
+    """A condition that is always true, for the keys that a much longer table is searched for: only where the shorter side of a join has a
+    condition, DuckDB (1.5.5) makes a Bloom filter of its keys for the scan of the longer one."""
+    return f"hash({column}) IS NOT NULL"
+
+
 def wal(path: Path) -> Path:
     """Where DuckDB keeps the write-ahead log of a file."""
     return path.with_name(path.name + ".wal")

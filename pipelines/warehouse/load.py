@@ -15,7 +15,7 @@ import duckdb
 import polars as pl
 
 from pipelines.schemas import CHILDREN, SIGHTINGS
-from pipelines.warehouse.connect import hand_over
+from pipelines.warehouse.connect import few, hand_over
 
 MEMORY_MB = (150, 150, 250, 400)
 """What DuckDB may hold of the work file while it is loaded, and when that is too little: the same after a checkpoint, then more."""
@@ -64,13 +64,14 @@ class Loader:
     def forget(self) -> None:
         """Forget what was touched: it is derived."""
         connection = self.connection
-        connection.execute("CREATE OR REPLACE TEMP TABLE touched_results (result_key BIGINT)")
-        connection.execute("CREATE OR REPLACE TEMP TABLE touched_runs (run_key BIGINT)")
+        for name, key in (("results", "result_key"), ("runs", "run_key")):
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE noted_{name} ({key} BIGINT)")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW touched_{name} AS FROM noted_{name} WHERE {few(key)}")
         connection.execute(f"CREATE OR REPLACE TEMP TABLE touched_sightings AS SELECT {PLACE} FROM stage.sightings LIMIT 0")
 
     def touched(self) -> int:
         """How much is to be derived, in results; what was touched twice counts twice, a run as ten: it is as wide."""
-        return self._count("touched_results") + 10 * self._count("touched_runs")
+        return self._count("noted_results") + 10 * self._count("noted_runs")
 
     def load_round(self, source: Source, versions: pl.DataFrame, frames: Mapping[str, pl.DataFrame], drift: pl.DataFrame) -> None:
         """Load one version of each of several entities.
@@ -152,7 +153,7 @@ class Loader:
         for key, owners in (("result_key", "results"), ("run_key", "runs")):
             self._run(f"CREATE OR REPLACE TEMP TABLE old_{owners} AS SELECT {key} FROM stage.{owners} WHERE {mine}", source)
             if self._count(f"old_{owners}"):
-                self.connection.execute(f"INSERT INTO touched_{owners} FROM old_{owners}")
+                self.connection.execute(f"INSERT INTO noted_{owners} FROM old_{owners}")
                 for name in (name for name, table in CHILDREN.items() if table.owner == key):
                     self._run(f"DELETE FROM {schema}.{name} WHERE endpoint = $origin AND {key} IN (FROM old_{owners})", source)
         for staged in ("results", "runs", "sightings", "drift"):
@@ -173,7 +174,7 @@ class Loader:
                 frame,
                 summary=source.is_summary,
             )
-            touched, keys = "INSERT INTO touched_results SELECT result_key", frame.select("entity_id", "result_key")
+            touched, keys = "INSERT INTO noted_results SELECT result_key", frame.select("entity_id", "result_key")
             self._run(f"{touched} FROM rows_in SEMI JOIN winners USING (entity_id)", source, keys)
         elif name == "runs":
             self._run(
@@ -183,7 +184,7 @@ class Loader:
                 frame,
                 summary=source.is_summary,
             )
-            touched, keys = "INSERT INTO touched_runs SELECT run_key", frame.select("entity_id", "run_key")
+            touched, keys = "INSERT INTO noted_runs SELECT run_key", frame.select("entity_id", "run_key")
             self._run(f"{touched} FROM rows_in SEMI JOIN winners USING (entity_id)", source, keys)
         elif name == "sightings":
             self._run(

@@ -33,7 +33,7 @@ _RANGES = {
 }
 """By which column a table is built in ranges when it is built as a whole."""
 
-_PART = re.compile(r"(?<=^WITH part AS NOT MATERIALIZED \(\n)    FROM ([\w.]+)$", re.MULTILINE)
+_PART = re.compile(r"^WITH part AS \(\n    FROM ([\w.]+)\n\)", re.MULTILINE)
 """What a SELECT in parts is made from."""
 
 _MOST_PARTS = 500
@@ -69,6 +69,11 @@ def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
 def select_of(name: str) -> str:
     """The SELECT of a mart."""
     return _select("marts", name)
+
+
+def select_of_all(name: str) -> str:
+    """The same from `core` and other marts alone, for readers, who have no `stage`: with the SELECTs of the months that it is summed up from."""
+    return re.sub(r"\bstage\.month_(\w+)", lambda found: f"({_select('months', found[1])}\n)", select_of(name))
 
 
 def _select(folder: str, name: str) -> str:
@@ -156,7 +161,7 @@ def _build_month(connection: duckdb.DuckDBPyConnection, month: str, changed: Cha
 def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, parts: Sequence[str]) -> None:
     if parts:
         connection.execute(f"DELETE FROM {name} WHERE {' OR '.join(parts)}")
-        connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, *parts)}")
+        connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, *parts, kept=True)}")
 
 
 def _build_whole(connection: duckdb.DuckDBPyConnection, name: str, select: str, column: str | None) -> None:
@@ -183,13 +188,14 @@ def _source(select: str) -> str:
     return str(named[0])
 
 
-def _narrowed(select: str, *parts: str) -> str:
+def _narrowed(select: str, *parts: str, kept: bool = False) -> str:
     """A mart's SELECT over those rows only. A condition around it would not do: what windows and joins read is not less for it.
 
-    Parts one by one and no `OR`: with that DuckDB would read of all rows all that is asked of these.
+    Parts one by one and no `OR`: with that DuckDB would read of all rows all that is asked of these. `kept`: found once, and not as often
+    as the SELECT says `part`; for few rows.
     """
-    _source(select)
-    return _PART.sub(lambda found: "\n    UNION ALL\n".join(f"{found[0]} WHERE {part}" for part in parts), select)
+    rows = "\n    UNION ALL\n".join(f"    FROM {_source(select)} WHERE {part}" for part in parts)
+    return _PART.sub(lambda _: f"WITH part AS {'' if kept else 'NOT '}MATERIALIZED (\n{rows}\n)", select)
 
 
 def _check(connection: duckdb.DuckDBPyConnection, table: Table, select: str) -> None:

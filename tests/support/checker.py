@@ -19,7 +19,7 @@ from pipelines.lake import files
 from pipelines.schemas import CORE
 from pipelines.schemas.marts import MARTS, VIEWS
 from pipelines.warehouse.connect import open_published
-from pipelines.warehouse.marts import select_of
+from pipelines.warehouse.marts import select_of_all
 
 _DURATIONS = [
     (name, column) for name, table in CORE.items() for column, declared in table.columns.items() if declared.metadata["unit"] == "ms"
@@ -156,7 +156,7 @@ def _marts(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Every mart holds what its SELECT gives, however many refreshes built it."""
     found = []
     for name in MARTS.keys() - VIEWS:
-        mart, select = f"FROM marts.{name}", f"FROM ({select_of(name)})"
+        mart, select = f"FROM marts.{name}", f"FROM ({select_of_all(name)})"
         if connection.execute(f"({mart} EXCEPT ALL {select}) UNION ALL ({select} EXCEPT ALL {mart}) LIMIT 1").fetchone():
             found.append(f"marts.{name} is not what its SELECT gives")
     return found

@@ -97,6 +97,13 @@ class Warehouse:
         self.connection.execute("INSERT INTO stage.changed_runs SELECT run_key FROM core.runs")
         self._pending.clear()
 
+    def note(self, *result_keys: object) -> None:
+        """Note results as changed since the marts were built."""
+        self.connection.execute(
+            "INSERT INTO stage.changed SELECT result_key, utc_date, test_id FROM core.results WHERE list_contains(?, result_key)",
+            [list(result_keys)],
+        )
+
     def build(self) -> dict[str, object]:
         """Write what was added and build the marts. Returns the row count of each."""
         self.write()

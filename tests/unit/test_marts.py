@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from pipelines.errors import WarehouseError
-from pipelines.schemas.marts import BY_DAY, BY_RUN, BY_TEST, MARTS, VIEWS
+from pipelines.schemas.marts import BY_DAY, BY_RESULT, BY_RUN, BY_TEST, MARTS, VIEWS
 from pipelines.warehouse import marts as room
-from tests.support.warehouse import NOON, Warehouse
+from tests.support.warehouse import NOON, Warehouse, key_of
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -96,28 +96,80 @@ def test_building_again_replaces_and_counts(warehouse: Warehouse) -> None:
     assert warehouse.build() == rows
 
 
-def test_only_days_with_changed_results_are_built_anew(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    for result_id, started_at in (("old", NOON - DAY), ("new", NOON), ("undated", None)):
-        warehouse.result("passed", started_at, result_id=result_id)
-    warehouse.result("passed", None, result_id="undated, of a test that did not change", test_id="quiet")
+def test_only_changed_results_and_their_days_are_built_anew(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {
+        result_id: warehouse.result("passed", started_at, result_id=result_id, location=result_id, test_id=test_id)
+        for result_id, started_at, test_id in (
+            ("old", NOON - DAY, "a"),
+            ("new", NOON, "a"),
+            ("beside it", NOON, "a"),
+            ("undated", None, "a"),
+            ("undated of another test", None, "quiet"),
+        )
+    }
     warehouse.build()
-    built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_DAY}
-    mark = "UPDATE marts.executions SET url = 'built before'"
-    warehouse.connection.execute(mark)
-    warehouse.connection.execute("UPDATE core.results SET status = 'changed'")
-    days: list[tuple[list[date | None], set[str]]] = [([], set()), ([NOON.date()], {"new"}), ([None], {"undated"})]
-    for changed, anew in days:
-        for day in changed:
-            warehouse.connection.execute("INSERT INTO stage.changed VALUES (?, 'another'), (?, 'abc-def-ghi')", [day, day])
+    built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_RESULT | BY_DAY}
+    marks = ["UPDATE marts.executions SET url = 'built before'", "UPDATE marts.daily_reliability SET test_name = 'built before'"]
+    cases: list[tuple[str | None, set[str], set[str]]] = [
+        (None, set(), set()),
+        ("new", {"new"}, {"new", "beside it"}),
+        ("undated", {"undated"}, {"undated"}),
+    ]
+    for changed, executions, places in cases:
+        for mark in marks:
+            warehouse.connection.execute(mark)
+        if changed:
+            warehouse.note(keys[changed])
         room.build_marts(warehouse.connection)
-        found = {row["result_id"] for row in warehouse.rows("FROM marts.executions WHERE url IS NULL AND status = 'changed'")}
-        assert found == anew
-        warehouse.connection.execute(mark)
+        assert {row["result_id"] for row in warehouse.rows("FROM marts.executions WHERE url IS NULL")} == executions
+        found = warehouse.rows("FROM marts.daily_reliability WHERE test_name IS DISTINCT FROM 'built before'")
+        assert {row["location"] for row in found} == places
     honest = room.select_of
     monkeypatch.setattr(room, "select_of", lambda name: honest(name) + " -- of another version")
     room.build_marts(warehouse.connection)
-    warehouse.connection.execute("UPDATE marts.executions SET status = NULL")
-    assert {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_DAY} == built
+    assert {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in built} == built
+
+
+@pytest.mark.parametrize("most", [500, 1])
+def test_a_month_that_did_not_change_is_not_read_again(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    days = {date(2026, 9, 20): "failed", date(2026, 9, 30): "passed", date(2026, 10, 5): "failed", date(2026, 10, 31): "passed"}
+    for test_id in ("changed", "changed too", "quiet"):
+        for day, outcome in days.items():
+            key = warehouse.result(
+                outcome, datetime(day.year, day.month, day.day, tzinfo=UTC), test_id=test_id, result_id=f"{test_id} {day}"
+            )
+            warehouse.add("core.errors", result_key=key, error_index=0, step_index=-1, message="broken", fingerprint="f")
+    warehouse.build()
+    warehouse.connection.execute("UPDATE marts.executions SET failure_reason = 'read again'")
+    warehouse.note(key_of("datadog", "changed 2026-10-31", 1), key_of("datadog", "changed too 2026-10-31", 1))
+    monkeypatch.setattr(room, "_MOST_PARTS", most)  # the month of these tests, or of all tests when they are too many to be named
+    room.build_marts(warehouse.connection)
+    found = warehouse.rows("SELECT test_id, started_at::DATE AS day FROM marts.incidents WHERE first_error = 'read again' ORDER BY ALL")
+    anew = ["changed", "changed too"] if most > 1 else ["changed", "changed too", "quiet"]
+    assert found == [{"test_id": test_id, "day": date(2026, 10, 5)} for test_id in anew]
+
+
+def test_a_streak_goes_on_from_one_month_to_the_next(warehouse: Warehouse) -> None:
+    for days in (0, 20, 40, 60, 80):  # four months: passed, then a failure in each, then passed again
+        warehouse.result("failed" if 0 < days < 80 else "passed", NOON - DAY * (80 - days), try_number=2)
+    warehouse.build()
+    streak = warehouse.row("SELECT failures, started_at, last_failed_at, ended_at, is_open FROM marts.incidents")
+    assert streak == {
+        "failures": 3,
+        "started_at": NOON - 60 * DAY,
+        "last_failed_at": NOON - 20 * DAY,
+        "ended_at": NOON,
+        "is_open": False,
+    }
+    # a pass on retry that is no flip, the flip to the failures, and a flip that is a pass on retry, too
+    assert warehouse.row("SELECT executions, flips, passes_on_retry, score, first_seen_at, last_seen_at FROM marts.flaky_tests") == {
+        "executions": 5,
+        "flips": 2,
+        "passes_on_retry": 2,
+        "score": 0.6,
+        "first_seen_at": NOON - 80 * DAY,
+        "last_seen_at": NOON,
+    }
 
 
 @pytest.mark.parametrize(("most", "anew"), [(500, {ODD_ID, "third"}), (1, {ODD_ID, "third", "other"})])
@@ -133,7 +185,8 @@ def test_only_tests_with_changed_results_are_built_anew_unless_they_are_many(
     built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_TEST}
     for name in BY_TEST:
         warehouse.connection.execute(f"UPDATE marts.{name} SET test_name = 'built before'")
-    warehouse.connection.execute("INSERT INTO stage.changed VALUES (NULL, ?), (NULL, 'third')", [ODD_ID])
+    for test_id in (ODD_ID, "third"):
+        warehouse.note(*(row["result_key"] for row in warehouse.rows("FROM core.results") if row["test_id"] == test_id))
     monkeypatch.setattr(room, "_MOST_PARTS", most)
     room.build_marts(warehouse.connection)
     for name, before in built.items():
@@ -167,7 +220,7 @@ def test_a_mart_that_is_built_in_parts_is_the_same(warehouse: Warehouse, monkeyp
         warehouse.add("core.timings", result_key=key, step_index=-1, duration_ms=float(number), **phase)
         warehouse.add("core.steps", result_key=key, step_index=0, kind="click", outcome=outcome, duration_ms=float(number))
     counts = warehouse.build()
-    built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_DAY | BY_TEST | BY_RUN}
+    built = {name: warehouse.rows(f"FROM marts.{name} ORDER BY ALL") for name in BY_RESULT | BY_DAY | BY_TEST | BY_RUN}
     for rows in (1, 3, 5):
         monkeypatch.setattr(room, "_ROWS_AT_ONCE", rows)
         warehouse.connection.execute("UPDATE stage.marts SET fingerprint = 'of another version'")

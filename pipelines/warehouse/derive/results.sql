@@ -20,7 +20,7 @@ CREATE OR REPLACE TEMP TABLE touched_executions AS
 SELECT provider, execution_id FROM results_before
 UNION SELECT provider, execution_id FROM result_sides
 UNION SELECT provider, result_id FROM result_sides;
-INSERT INTO touched_runs
+INSERT INTO noted_runs
 SELECT run_key FROM results_before WHERE run_key IS NOT NULL
 UNION SELECT run_key FROM result_sides WHERE run_key IS NOT NULL;
 

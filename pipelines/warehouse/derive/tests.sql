@@ -103,9 +103,9 @@ CREATE OR REPLACE TEMP TABLE told_otherwise AS
 SELECT r.result_key,
     CASE WHEN s.tells_name THEN r.test_name ELSE v.name END AS test_name,
     CASE WHEN s.tells_type THEN r.test_type ELSE v.test_type END AS test_type
-FROM core.results r JOIN ran_as v USING (result_key)
+FROM core.results r JOIN (FROM ran_as WHERE hash(result_key) IS NOT NULL) v USING (result_key)
 JOIN (SELECT result_key, bool_or(test_name IS NOT NULL) AS tells_name, bool_or(test_type IS NOT NULL) AS tells_type
-      FROM stage.results WHERE result_key IN (SELECT result_key FROM ran_as) GROUP BY result_key) s USING (result_key)
+      FROM stage.results WHERE result_key IN (SELECT result_key FROM ran_as WHERE hash(result_key) IS NOT NULL) GROUP BY result_key) s USING (result_key)
 WHERE (r.test_name IS DISTINCT FROM v.name AND NOT s.tells_name) OR (r.test_type IS DISTINCT FROM v.test_type AND NOT s.tells_type);
 
 UPDATE core.results r SET test_name = v.test_name, test_type = v.test_type FROM told_otherwise v WHERE r.result_key = v.result_key;

@@ -16,6 +16,7 @@ WITH candidates AS (
     FROM core.results r
     JOIN (SELECT DISTINCT provider, execution_id FROM touched_executions) e USING (provider, execution_id)
     LEFT JOIN core.runs u ON u.run_key = r.run_key
+    WHERE r.execution_id IN (SELECT execution_id FROM touched_executions WHERE hash(execution_id) IS NOT NULL)
 )
 SELECT
     result_key,
@@ -30,5 +31,5 @@ FROM tries t
 WHERE r.result_key = t.result_key
   AND (r.try_number IS DISTINCT FROM t.try_number OR r.is_final IS DISTINCT FROM t.is_final);
 
-INSERT INTO touched_runs
+INSERT INTO noted_runs
 SELECT DISTINCT r.run_key FROM core.results r JOIN tries t USING (result_key) WHERE r.run_key IS NOT NULL;

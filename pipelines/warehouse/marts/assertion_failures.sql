@@ -1,5 +1,5 @@
 -- Which assertions fail, how often, and what did they find instead?
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM stage.month_assertions
 ), summed AS (
     SELECT

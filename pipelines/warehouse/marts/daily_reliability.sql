@@ -1,5 +1,5 @@
 -- How reliable and how fast was each test in each place on each day?
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM marts.executions
 )
 SELECT

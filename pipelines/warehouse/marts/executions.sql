@@ -1,5 +1,5 @@
 -- Which executions were there, and how did each end? One row per execution: its final result with test and run names.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM core.results
 ), unnamed AS (  -- tests without a version that has a name: few, if any
     SELECT DISTINCT provider, test_id FROM part ANTI JOIN (FROM core.tests WHERE is_current AND name IS NOT NULL) USING (provider, test_id)
@@ -8,18 +8,19 @@ WITH part AS NOT MATERIALIZED (
     FROM core.results SEMI JOIN unnamed USING (provider, test_id)
     WHERE test_name IS NOT NULL GROUP BY ALL
 ), retried AS (
-    SELECT provider, execution_id, max(try_number) AS try_count FROM core.results WHERE try_number > 1 GROUP BY ALL
+    SELECT provider, execution_id, max(try_number) AS try_count FROM core.results
+    WHERE try_number > 1 AND execution_id IN (SELECT execution_id FROM part WHERE hash(execution_id) IS NOT NULL) GROUP BY ALL
 ), reasons AS (
     SELECT result_key,
         arg_min(message, error_index) FILTER (message IS NOT NULL) AS message,
         arg_min(code, error_index) FILTER (code IS NOT NULL) AS code,
         arg_min(coalesce(fingerprint, lower(code), lower(name)), error_index) AS fingerprint
-    FROM core.errors SEMI JOIN part USING (result_key) GROUP BY result_key
+    FROM core.errors SEMI JOIN (FROM part WHERE hash(result_key) IS NOT NULL) p USING (result_key) GROUP BY result_key
 ), refuted AS (
     SELECT result_key,
         arg_min(concat_ws(' ', source, property, operator, target) || coalesce(': ' || error_message, ', found ' || actual, ''),
             assertion_index) AS message
-    FROM core.assertions SEMI JOIN part USING (result_key) WHERE outcome = 'failed' GROUP BY result_key
+    FROM core.assertions SEMI JOIN (FROM part WHERE hash(result_key) IS NOT NULL) p USING (result_key) WHERE outcome = 'failed' GROUP BY result_key
 )
 SELECT
     r.result_key, r.provider, r.result_id, r.attempt, r.execution_id, r.try_number, coalesce(t.try_count, 1) AS try_count,
@@ -40,7 +41,7 @@ FROM part r
 LEFT JOIN retried t USING (provider, execution_id)
 LEFT JOIN names n USING (provider, test_id)
 LEFT JOIN core.tests d ON d.provider = r.provider AND d.test_id = r.test_id AND d.is_current
-LEFT JOIN core.runs u ON u.run_key = r.run_key
+LEFT JOIN (FROM core.runs WHERE run_key IN (SELECT run_key FROM part WHERE hash(run_key) IS NOT NULL)) u ON u.run_key = r.run_key
 LEFT JOIN reasons e ON e.result_key = r.result_key
 LEFT JOIN refuted a ON a.result_key = r.result_key
 WHERE r.is_final

@@ -1,6 +1,6 @@
 -- Which tests cannot be trusted, because they fail and pass by turns or pass only on a retry?
 -- Locations and devices are told apart: one that always fails beside one that always passes is no flip.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM stage.month_streaks
 ), told AS (
     SELECT *, coalesce(is_passed <> lag(is_passed) OVER (

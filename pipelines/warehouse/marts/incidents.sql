@@ -1,5 +1,5 @@
 -- When was which test down, where, for how long, and why? A streak of failed executions; what neither passed nor failed is passed over.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM stage.month_streaks
 ), told AS (
     SELECT *,

@@ -1,5 +1,5 @@
 -- What came out of each run, how long did it take, and what was slowest? A run without results here has the counts that it was told with.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM core.runs
 ), finals AS (
     SELECT run_key,
@@ -12,9 +12,9 @@ WITH part AS NOT MATERIALIZED (
         arg_max(result_key, row(duration_ms, result_key)) FILTER (duration_ms IS NOT NULL) AS slowest_result_key,
         arg_max_null(test_name, row(duration_ms, result_key)) FILTER (duration_ms IS NOT NULL) AS slowest_test_name,
         max(duration_ms) AS slowest_duration_ms
-    FROM marts.executions SEMI JOIN part USING (run_key) GROUP BY run_key
+    FROM marts.executions SEMI JOIN (FROM part WHERE hash(run_key) IS NOT NULL) p USING (run_key) GROUP BY run_key
 ), members AS (
-    SELECT run_key, count(DISTINCT execution_id) AS executions FROM core.results SEMI JOIN part USING (run_key) GROUP BY run_key
+    SELECT run_key, count(DISTINCT execution_id) AS executions FROM core.results SEMI JOIN (FROM part WHERE hash(run_key) IS NOT NULL) p USING (run_key) GROUP BY run_key
 )
 SELECT
     u.run_key, u.provider, u.run_id, u.kind, u.name AS run_name, u.application, u.environment, u.status, u.outcome, u.is_terminal,

@@ -1,6 +1,6 @@
 -- Which steps take longest, and which are getting slower?
 -- The weeks end with the test's newest day, not with today: a rebuild gives the same figures.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM stage.month_steps
 ), newest AS (
     SELECT provider, test_id, max(newest_date) AS newest_date FROM part GROUP BY provider, test_id

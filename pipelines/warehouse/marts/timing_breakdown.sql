@@ -1,6 +1,6 @@
 -- Where does the time go: which phase of the exchange takes how much of it?
 -- Sums run over whole microseconds, so that they do not depend on the order of the rows.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM marts.executions
 ), phases AS (
     SELECT t.result_key, t.phase,

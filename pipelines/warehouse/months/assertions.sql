@@ -1,5 +1,5 @@
 -- Assertions of a test and what they found, within a month (`utc_date` is its first day).
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM marts.executions
 ), evaluated AS (
     SELECT e.provider, e.test_id, e.test_name, a.source, a.property, a.operator, a.outcome, a.target, a.actual, e.started_at, e.utc_date,

@@ -1,5 +1,5 @@
 -- Errors of a test that share a fingerprint, within a month (`utc_date` is its first day). Every try counts that did not pass.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM core.results
 ), hits AS (
     SELECT coalesce(e.fingerprint, lower(e.code), lower(e.name)) AS fingerprint, coalesce(e.message, e.code, e.name) AS said,

@@ -1,5 +1,5 @@
 -- Every duration of a test's step, with its day, within a month (`utc_date` is its first day): percentiles cannot be summed up.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM marts.executions
 ), timed AS (
     SELECT e.provider, e.test_id, e.test_name, coalesce(s.name, s.kind) AS step_name, s.result_key, s.outcome, s.duration_ms, e.utc_date

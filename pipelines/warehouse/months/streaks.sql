@@ -1,6 +1,6 @@
 -- Executions of one place that ended alike one after the other, within a month (`utc_date` is its first day). Those that neither passed nor
 -- failed are passed over, and are a row of their own.
-WITH part AS NOT MATERIALIZED (
+WITH part AS (
     FROM marts.executions
 ), judged AS (
     SELECT *, date_trunc('month', utc_date)::DATE AS month, is_passed AND try_number > 1 AS is_on_retry,
