@@ -1,10 +1,10 @@
 """Builds `marts.*` from the SELECTs in `marts/*.sql`, as `pipelines.schemas.marts` declares them. No SQL of a single mart lives here.
 
 A mart is a table, or a view when it depends on the current time. The declaration decides names, order, types and comments; a SELECT
-that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from one result, from those of one
-day, of one test or of one run, only those are built anew that have changed (`derive/changes.sql` writes them down); the others stand. Such
-a SELECT reads what its rows come from as `part`. What has to look at the whole history of a test is put together from `stage.month_*`, which
-sum up its months (`months/*.sql`): a month that did not change is not read again.
+that gives anything else fails the build, so the dictionary is never wrong. Of a mart whose rows each come from one result, from those
+of one day, of one test or of one run, only those are built anew that have changed (`derive/changes.sql` writes them down); the others
+stand. Such a SELECT reads what its rows come from as `part`. What has to look at the whole history of a test is put together from
+`stage.month_*`, which sum up its months (`months/*.sql`): a month that did not change is not read again.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def select_of(name: str) -> str:
 
 
 def select_of_all(name: str) -> str:
-    """The same from `core` and other marts alone, for readers, who have no `stage`: with the SELECTs of the months that it is summed up from."""
+    """The same without `stage`, which readers do not have: with the SELECTs of the months that it is put together from."""
     return re.sub(r"\bstage\.month_(\w+)", lambda found: f"({_select('months', found[1])}\n)", select_of(name))
 
 
