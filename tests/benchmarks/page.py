@@ -83,23 +83,24 @@ Definitions are loaded first: what they say later is looked for in all results o
 
 ## What it would take to add to a million for what 1,000 cost
 
-What still grows, by CPU of the 1,000 (the same 1,000 loaded again and again into a copy of a million, 2026-11-23; 3.8 to 4.4 s in all,
-and 2.0 to 2.3 s into an empty one):
+What still grows, by CPU of the 1,000 (the same 1,000 loaded again and again into a copy of a million, by turns with the same into an
+empty one, 2026-11-23; 3.3 s in all, and 2.0 s into an empty one):
 
-- **The marts, 0.85 s more**, most of it those of single tests, which read all of a test's history: incidents 0.17, flips 0.14, slow steps
-  and failing assertions 0.11 each. The 1,000 touch 70 of 4,000 tests, which hold 186,000 of 659,000 executions. `marts.failure_reasons` is
-  built as a whole (0.10).
-- **Deriving, 0.5 s more**: some forty statements that each look for a few hundred keys in a column of a million. A new connection reads
-  some 480 MB of the file for all of it, where a mart or a merge asks for blocks of 256 kB, and checks and frees each.
-- **Listing a lake of a year's syncs, its windows and what was left behind: 0.2 s. The look for versions of the same entities: 0.1 s.**
+- **Deriving, 0.4 s more**: some forty statements that each look for a few hundred keys in a column of a million: the other tries of an
+  execution 0.06, sightings of tests with news 0.05, the index of the primary key, which is read whole, 0.03. A new connection reads some
+  400 MB of the file for all of it, where a mart or a merge asks for blocks of 256 kB, and checks and frees each.
+- **The marts, 0.3 s more** (0.7 before they were put together from months): incidents and flips, which still order a test's streaks, 0.06
+  and 0.03; steps, assertions and timings of the changed months and days, which are looked for in tables that know no day, 0.04 each.
+- **Listing a lake of a year's syncs, its windows and what was left behind: 0.2 s. The look for versions of the same entities, which reads
+  the ids of all that was ever loaded, 0.13 s; what a new version replaces 0.05; the two commits 0.06.**
 
-Within 1.5 times would be 1.1 s more, not 1.7. Streaks and flips kept by day instead of by test, failing assertions and reasons summed up
-by day, and a number for each entity's id might take some 0.6 s from it, for a second way to compute each of these marts. Exact percentiles
-cannot be added to.
+Within 1.5 times would be 1.0 s more, not 1.3. A hash for each entity's id, so that the look for versions reads 8 and not 50 MB, sightings
+compared from the touched one on and not from the first, and one walk through the lake's folders instead of two might take 0.2 to 0.3 s.
 
 CPU for the same work moves by a fifth on this machine from one quarter of an hour to the next: full and empty are measured by turns, and
-the ratio of their medians was 1.89 and 1.72 in two runs, half an hour apart. The throughput of a million moves with it, beside that of
-200,000, which is measured before or after it: 0.95 with the code of a step before, 0.79 and 0.83 now.
+the ratio of their medians was 1.89 and 1.72 in two runs of the code of before, half an hour apart, and 1.57, 1.67 and 1.53 with this one
+(the last is that of the table above). The throughput of a million moves with it, beside that of 200,000, which is measured before or after
+it: 0.79 to 0.95.
 """
 
 CHANGES = """## Before and after
@@ -150,6 +151,11 @@ busy with other work).
 | Windows of a provider's endpoints merged at once, neighbours in a file in one slice (gaps, a year's syncs) | 0.18 s | 0.09 s |
 | What interrupted writers left is looked for once in each folder (the same) | 0.07 s | 0.04 s |
 | All of it: the same 1,000 into a million, by turns, times those into an empty one | 2.1 | 1.8 |
+| Incidents and flips from streaks by month (the same: `incidents`, `flaky_tests` and the streaks) | 0.33 s | 0.17 s |
+| Steps, assertions and errors summed up by month (the same: three marts and their months) | 0.35 s | 0.18 s |
+| An execution made anew by itself, not with its day; a changed part found once (the same: `executions`) | 0.12 s | 0.08 s |
+| Keys that a long table is searched for have a condition, and DuckDB makes a Bloom filter of them (the same: derive) | 0.69 s | 0.61 s |
+| All of it: the same 1,000 into a million, by turns, times those into an empty one | 1.8 to 1.9 | 1.6 to 1.7 |
 | Windows of a year's syncs handed to polars in one piece | 0.3 s | 0.03 s |
 | A lake of a year's syncs is listed | 0.24 s | 0.15 s |
 | A sync reads what the lake knows of 300,000 entities | 5.0 s | 1.4 s |
