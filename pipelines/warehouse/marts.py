@@ -60,7 +60,7 @@ def build_marts(connection: duckdb.DuckDBPyConnection) -> None:
             _build(connection, table, changed)
             if name == "executions":  # of which the months are made
                 for month in _MONTHS:
-                    _build_month(connection, month, changed)
+                    _build_table(connection, f"stage.month_{month}", _select("months", month), month, changed)
         connection.execute("CREATE OR REPLACE TABLE stage.marts AS SELECT $fingerprint AS fingerprint", {"fingerprint": _fingerprint()})
         for noted in ("stage.changed", "stage.changed_runs"):
             connection.execute(f"DELETE FROM {noted}")
@@ -84,16 +84,15 @@ def _changed(connection: duckdb.DuckDBPyConnection) -> Changed | None:
     """What has changed since the marts were built; None when the marts are not those of this version."""
     if connection.execute("SELECT fingerprint FROM stage.marts").fetchall() != [(_fingerprint(),)]:
         return None
-    months = _months(connection)
     days = _named(connection, "utc_date", "stage.changed WHERE utc_date IS NOT NULL")
-    undated = [part for part in months or () if part.startswith("utc_date IS NULL")]  # by test: there may be many
-    of_days = None if days is None or months is None else days + undated
+    undated = _months(connection, "stage.changed WHERE utc_date IS NULL")  # by test: there may be many
+    of_days = None if days is None or undated is None else days + undated
     return {
         **dict.fromkeys(BY_RESULT, of_days and [f"{part} AND result_key IN (SELECT result_key FROM stage.changed)" for part in of_days]),
         **dict.fromkeys(BY_DAY, of_days),
         **dict.fromkeys(BY_TEST, _named(connection, "test_id", "stage.changed")),
         **dict.fromkeys(BY_RUN, _named(connection, "run_key", "stage.changed_runs")),
-        **dict.fromkeys(_MONTHS, months),
+        **dict.fromkeys(_MONTHS, _months(connection, "stage.changed")),
     }
 
 
@@ -111,11 +110,11 @@ def _any_of(column: str, values: Sequence[str | None]) -> list[str]:
     return any_of + [f"{column} IS NULL"] * (len(known) < len(values))
 
 
-def _months(connection: duckdb.DuckDBPyConnection) -> list[str] | None:
-    """Conditions of every month with changed results, and their tests where they are not too many; None when the months are."""
+def _months(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str] | None:
+    """Conditions of every month of these results, and of their tests where they are not too many; None when the months are."""
     found = connection.execute(
         "SELECT min(date_trunc('month', utc_date))::DATE::VARCHAR, max(coalesce(last_day(utc_date), utc_date))::VARCHAR,"
-        " list_sort(list(DISTINCT test_id)) FROM stage.changed GROUP BY date_trunc('month', utc_date) ORDER BY 1"
+        f" list_sort(list(DISTINCT test_id)) FROM {rows} GROUP BY date_trunc('month', utc_date) ORDER BY 1"
     ).fetchall()
     if len(found) > _MOST_PARTS:
         return None
@@ -137,29 +136,25 @@ def _fingerprint() -> str:
 
 
 def _build(connection: duckdb.DuckDBPyConnection, table: Table, changed: Changed | None) -> None:
-    name, select, parts = table.full_name, select_of(table.name), None if changed is None else changed.get(table.name)
+    name, select, is_whole = table.full_name, select_of(table.name), changed is None or changed.get(table.name) is None
     is_view = table.name in VIEWS
-    if parts is not None:
-        _build_parts(connection, name, select, parts)
-    elif changed is None or not is_view:
+    if is_view and changed is not None:
+        return
+    if is_whole:
         _check(connection, table, select)
-        if is_view:
-            connection.execute(f"CREATE VIEW {name} AS {select}")
-        else:
-            _build_whole(connection, name, select, _RANGES.get(table.name))
+    if is_view:
+        connection.execute(f"CREATE VIEW {name} AS {select}")
+    else:
+        _build_table(connection, name, select, table.name, changed)
+    if is_whole:
         comment(connection, table, kind="VIEW" if is_view else "TABLE")
 
 
-def _build_month(connection: duckdb.DuckDBPyConnection, month: str, changed: Changed | None) -> None:
-    name, select, parts = f"stage.month_{month}", _select("months", month), None if changed is None else changed[month]
+def _build_table(connection: duckdb.DuckDBPyConnection, name: str, select: str, key: str, changed: Changed | None) -> None:
+    parts = None if changed is None else changed.get(key)
     if parts is None:
-        _build_whole(connection, name, select, _RANGES[month])
-    else:
-        _build_parts(connection, name, select, parts)
-
-
-def _build_parts(connection: duckdb.DuckDBPyConnection, name: str, select: str, parts: Sequence[str]) -> None:
-    if parts:
+        _build_whole(connection, name, select, _RANGES.get(key))
+    elif parts:
         connection.execute(f"DELETE FROM {name} WHERE {' OR '.join(parts)}")
         connection.execute(f"INSERT INTO {name} BY NAME {_narrowed(select, *parts, kept=True)}")
 

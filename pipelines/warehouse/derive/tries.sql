@@ -1,4 +1,5 @@
 -- try_number and is_final of every execution that has a touched result or belongs to a touched run (contract §5, §7).
+-- (What `hash(…) IS NOT NULL` is for: `connect.few`.)
 INSERT INTO touched_executions
 SELECT DISTINCT provider, execution_id FROM core.results WHERE run_key IN (FROM touched_runs);
 

@@ -1,4 +1,5 @@
 -- Which executions were there, and how did each end? One row per execution: its final result with test and run names.
+-- (What `hash(…) IS NOT NULL` is for: `connect.few`.)
 WITH part AS (
     FROM core.results
 ), unnamed AS (  -- tests without a version that has a name: few, if any
