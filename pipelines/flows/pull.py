@@ -133,7 +133,7 @@ async def pull(
                 detail_pending=report.detail_pending,
             )
         )
-        lake.compact(provider.name, sync_id)
+        lake.compact(provider.name, sync_id, ended_at)
     return report
 
 

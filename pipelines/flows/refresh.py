@@ -81,7 +81,6 @@ def _refresh(
     lake, work = Lake(settings.lake), work_path(settings)
     if rebuild:
         _throw_away(work)
-    lake.clean(clock.now())  # of what interrupted writers left
     listed = lake.raw_files()
     connection = _open(work, listed)
     try:

@@ -9,6 +9,7 @@ crash in between, the file that stands for most shows the piece and the others a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -66,15 +67,16 @@ def rows(parts: Iterable[tuple[Piece, pa.Table]]) -> Iterator[pa.Table]:
         yield held.slice(start, end - start)
 
 
-def pieces(paths: Iterable[Path]) -> dict[Path, list[Piece]]:
+def pieces(paths: Iterable[str]) -> dict[str, list[Piece]]:
     """What each file holds, every piece once, files of which nothing is needed left out. Raises FileNotFoundError when one is gone."""
-    held = {path: _pieces(path) for path in paths}
-    taken: dict[Path, set[str]] = {path.parent: set() for path, mine in held.items() if mine[0].rows is not None}
+    split = {path: path.rpartition(os.sep) for path in paths}
+    held = {path: _pieces(path, name) for path, (_, _, name) in split.items()}
+    taken: dict[str, set[str]] = {split[path][0]: set() for path, mine in held.items() if mine[0].rows is not None}
     if not taken:
         return held
-    shared = [path for path in held if path.parent in taken]
-    for path in sorted(shared, key=lambda path: (len(held[path]), path.name), reverse=True):
-        there = taken[path.parent]
+    shared = [path for path in held if split[path][0] in taken]
+    for path in sorted(shared, key=lambda path: (len(held[path]), split[path][2]), reverse=True):
+        there = taken[split[path][0]]
         held[path] = [piece for piece in held[path] if piece.name not in there]
         there.update([piece.name for piece in held[path]])
     return {path: mine for path, mine in held.items() if mine}
@@ -93,12 +95,12 @@ def merge_small(paths: Sequence[Path], schema: pa.Schema, sync_id: str) -> None:
 
     What is damaged, or has columns that `schema` lacks, stays as it is.
     """
-    paths = [path for path in paths if files.is_ours(path)]
-    if len(paths) < FEW and not any(map(_is_merged, paths)):
+    paths = [path for path in paths if files.is_ours(path.name)]
+    if len(paths) < FEW and not any(_is_merged(path.name) for path in paths):
         return
-    shown = pieces(paths)
+    shown = {Path(path): held for path, held in pieces(map(str, paths)).items()}
     left = [path for path in paths if path not in shown]  # by a crash between a merge and the removal
-    if left and all(files.verify(path) for path in shown if _is_merged(path)):
+    if left and all(files.verify(path) for path in shown if _is_merged(path.name)):
         _remove(left)
     ages: dict[int, list[Path]] = {}
     for path, held in shown.items():
@@ -166,15 +168,15 @@ def _size(path: Path, schema: pa.Schema) -> int:
     return sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
 
 
-def _is_merged(path: Path) -> bool:
-    return path.name.rpartition("-")[0].endswith(_SUFFIX)
+def _is_merged(name: str) -> bool:
+    return name.rpartition("-")[0].endswith(_SUFFIX)
 
 
-def _pieces(path: Path) -> list[Piece]:
-    if not _is_merged(path):
-        return [Piece(path.name)]
-    stat = path.stat()
-    return list(_named(path, stat.st_size, stat.st_mtime_ns))
+def _pieces(path: str, name: str) -> list[Piece]:
+    if not _is_merged(name):
+        return [Piece(name)]
+    stat = os.stat(path)  # noqa: PTH116
+    return list(_named(Path(path), stat.st_size, stat.st_mtime_ns))
 
 
 @lru_cache(maxsize=10_000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pyarrow.dataset as ds
 
-from pipelines.lake import files
 from pipelines.lake.store import RAW, Lake
 
 
@@ -13,5 +12,5 @@ def landed(lake: Lake) -> ds.Dataset:
 
     A file whose name has not the form of a lake file is left out. Bytes are not verified: a damaged file raises where it is read.
     """
-    paths = sorted({str(file.path) for file in lake.raw_files() if files.is_ours(file.path)})
+    paths = sorted({file.where for file in lake.raw_files() if file.is_ours})
     return ds.dataset(paths, schema=RAW, format="parquet") if paths else ds.dataset(RAW.empty_table())

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from pipelines.errors import LakeError
 
 TEMPORARY_PREFIX = ".tmp-"
 DAMAGED_SUFFIX = ".damaged"
+LEFT_AFTER = timedelta(hours=1)
+"""No writer takes so long for one file."""
+
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*-(?P<hash>[0-9a-f]{16})\.parquet")
 _LARGE = 256 * 1024
@@ -90,9 +93,9 @@ def refuse_link(path: Path) -> None:
         raise LakeError(f"{path} is a symbolic link, or behind one: what lies in the data folder is not followed out of it")
 
 
-def is_ours(path: Path) -> bool:
-    """Whether the file's name has the form of a lake file."""
-    return _NAME.fullmatch(path.name) is not None
+def is_ours(name: str) -> bool:
+    """Whether a file's name has the form of a lake file's."""
+    return _NAME.fullmatch(name) is not None
 
 
 def verify(path: Path) -> bool:
@@ -107,11 +110,32 @@ def verify(path: Path) -> bool:
         return False
 
 
+def read_verified(path: Path, schema: pa.Schema) -> pa.Table | None:
+    """What `read_table` gives of a file that can be held whole; None when its name does not fit its bytes. LakeError, FileNotFoundError."""
+    match = _NAME.fullmatch(path.name)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+    if match is None or hashlib.sha256(data).hexdigest()[:16] != match["hash"]:
+        return None
+    return _table(pa.BufferReader(data), path.name, schema, is_large=len(data) >= _LARGE)
+
+
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The columns of `schema`, in its order and types, NULL where the file lacks one. Not verified. LakeError."""
     try:
         is_large = path.stat().st_size >= _LARGE
-        with pq.ParquetFile(path, pre_buffer=is_large) as file:
+    except OSError as error:
+        raise _unreadable(path.name, error) from None
+    return _table(path, path.name, schema, is_large=is_large)
+
+
+def _table(source: Path | pa.BufferReader, name: str, schema: pa.Schema, *, is_large: bool) -> pa.Table:
+    try:
+        with pq.ParquetFile(source, pre_buffer=is_large) as file:
             there = set(file.schema_arrow.names)
             present = [name for name in schema.names if name in there]
             table = file.read(columns=present, use_threads=is_large).replace_schema_metadata(None)
@@ -121,53 +145,55 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             table[field.name].cast(field.type) if field.name in present else pa.nulls(table.num_rows, field.type) for field in schema
         ]
     except (OSError, pa.ArrowException) as error:
-        raise LakeError(f"lake file {path.name} cannot be read: {type(error).__name__}") from None
+        raise _unreadable(name, error) from None
     return pa.table(columns, schema=schema)
+
+
+def _unreadable(name: str, error: Exception) -> LakeError:
+    return LakeError(f"lake file {name} cannot be read: {type(error).__name__}")
 
 
 def find(folder: Path) -> Iterator[Path]:
     """Every Parquet file below a folder, sorted by path; hidden ones are not looked at. Raises LakeError for a symbolic link."""
+    return map(Path, find_texts(folder))
+
+
+def find_texts(folder: Path, temporary: list[str] | None = None) -> list[str]:
+    """The same as texts: a Path for every folder and file takes three times as long. `temporary`: where to add what writers have begun."""
     refuse_link(folder)
-    if folder.is_dir():
-        yield from map(Path, _below(str(folder)))
-
-
-def _below(folder: str) -> list[str]:
-    """As texts: a Path for every folder and file on the way takes three times as long."""
-    with os.scandir(folder) as listed:
-        entries = sorted(listed, key=lambda entry: entry.name)
     found: list[str] = []
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        is_file, is_folder = entry.name.endswith(".parquet"), entry.is_dir()
-        if (is_folder or is_file) and entry.is_symlink():
-            refuse_link(Path(entry.path))
-        if is_folder:
-            found += _below(entry.path)
-        elif is_file:
-            found.append(entry.path)
+    if folder.is_dir():
+        _find(str(folder), found, [] if temporary is None else temporary)
     return found
 
 
-def clean(folder: Path, now: datetime, *, older_than: timedelta = timedelta(hours=1)) -> int:
-    """Remove temporary files that an interrupted writer left; younger ones may be another run's. Returns how many."""
-    count, limit = 0, (now - older_than).timestamp()
-    for path in map(Path, _temporary(str(folder)) if folder.is_dir() else ()):
-        with contextlib.suppress(FileNotFoundError):  # another run has just finished or cleaned it
+def _find(folder: str, found: list[str], temporary: list[str]) -> None:
+    with os.scandir(folder) as listed:
+        entries = sorted(listed, key=lambda entry: entry.name)
+    for entry in entries:
+        name = entry.name
+        if name.startswith("."):
+            if name.startswith(TEMPORARY_PREFIX):
+                temporary.append(entry.path)
+            continue
+        is_file, is_folder = name.endswith(".parquet"), entry.is_dir()
+        if (is_folder or is_file) and entry.is_symlink():
+            refuse_link(Path(entry.path))
+        if is_folder:
+            _find(entry.path, found, temporary)
+        elif is_file:
+            found.append(entry.path)
+
+
+def remove_left(temporary: Iterable[str], now: datetime) -> int:
+    """Remove those of these temporary files that an interrupted writer left: younger ones may be another run's. Returns how many."""
+    count, limit = 0, (now - LEFT_AFTER).timestamp()
+    for path in map(Path, temporary):
+        with contextlib.suppress(FileNotFoundError):  # another run has just finished or removed it
             if path.stat().st_mtime < limit:
                 path.unlink()
                 count += 1
     return count
-
-
-def _temporary(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(TEMPORARY_PREFIX):
-                yield entry.path
-            elif entry.is_dir(follow_symlinks=False):
-                yield from _temporary(entry.path)
 
 
 def set_aside(path: Path) -> Path | None:

@@ -269,7 +269,7 @@ def read_coverage(lake: Lake, provider: Provider, now: datetime, listed: Iterabl
     if "crowded" in lake.refused(provider.name)["rule"].to_pylist():
         return read_history(lake, provider, now, timedelta(0), lambda run: None).coverage()
     history = LakeHistory(now, timedelta(0), lambda run: None)
-    ours = [file for file in listed if file.provider == provider.name and files.is_ours(file.path)]
+    ours = [file for file in listed if file.provider == provider.name and file.is_ours]
     _read_windows(history, lake, provider, {name for file in ours for name in (file.name, file.piece.name)})
     return history.coverage()
 

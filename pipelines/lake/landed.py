@@ -130,10 +130,10 @@ def _read(lake: Lake, provider: Provider, ignore: frozenset[str]) -> RawFiles:
     every = lake.raw_files(provider.name)
     found = RawFiles(files=every)
     rules = {endpoint.name: endpoint.state for endpoint in provider.endpoints}
-    held: dict[str, dict[Path, list[int]]] = {}
+    held: dict[str, dict[str, list[int]]] = {}
     for index, file in enumerate(every):
         if file.name not in ignore:
-            held.setdefault(file.endpoint, {}).setdefault(file.path, []).append(index)
+            held.setdefault(file.endpoint, {}).setdefault(file.where, []).append(index)
     for endpoint, places in held.items():
         versions = _versions(every, places, found.damaged)
         if versions is not None:
@@ -145,13 +145,14 @@ def _read(lake: Lake, provider: Provider, ignore: frozenset[str]) -> RawFiles:
     return found
 
 
-def _versions(every: Sequence[RawFile], places: Mapping[Path, list[int]], damaged: list[str]) -> pl.DataFrame | None:
+def _versions(every: Sequence[RawFile], places: Mapping[str, list[int]], damaged: list[str]) -> pl.DataFrame | None:
     """The small columns of these files with each file's place in `every`; adds to `damaged`. None when none can be read."""
     frames: list[pl.DataFrame] = []
     parts: list[tuple[int, pa.Table]] = []
-    for path, indexes in places.items():
+    for where, indexes in places.items():
+        path = Path(where)
         try:
-            table = files.read_table(path, _SMALL) if files.is_ours(path) else None
+            table = files.read_table(path, _SMALL) if files.is_ours(path.name) else None
         except LakeError:
             path.stat()  # damaged; or merged meanwhile, then it raises
             table = None

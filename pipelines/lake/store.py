@@ -131,15 +131,25 @@ class RawRow:
 class RawFile:
     """One raw file as it was written: `name` is its path below `raw/`, `date` None for `date=unknown`.
 
-    `path` is the file that holds it now; when that is a merged one, `piece` says which rows (see `compact`).
+    `where` is the file that holds it now; when that is a merged one, `piece` says which rows (see `compact`).
     """
 
-    path: Path
+    where: str
     name: str
     provider: str
     endpoint: str
     date: date | None
     piece: Piece
+
+    @property
+    def path(self) -> Path:
+        """`where` as a path: made when it is asked for, there are thousands of files."""
+        return Path(self.where)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the name of the file that holds it has the form of ours."""
+        return files.is_ours(self.where.rpartition(os.sep)[2])
 
     @property
     def bytes(self) -> int:
@@ -266,8 +276,8 @@ class Lake:
     def _raw_in(self, folder: Path) -> list[RawFile]:
         above = len(str(self.root / "raw")) + 1
         found = []
-        for path, pieces in compact.pieces(files.find(folder)).items():
-            parts = str(path)[above:].split(os.sep)  # noqa: PTH206 - what pathlib says takes five times as long
+        for path, pieces in compact.pieces(files.find_texts(folder)).items():
+            parts = path[above:].split(os.sep)  # noqa: PTH206 - what pathlib says takes five times as long
             if len(parts) == 4 and parts[2].startswith("date="):
                 day, place = _day(parts[2][5:]), "/".join(parts[:3])
                 found += [RawFile(path, f"{place}/{piece.name}", parts[0], parts[1], day, piece) for piece in pieces]
@@ -345,16 +355,17 @@ class Lake:
         except OSError as error:
             raise _unwritable(path, error) from error
 
-    def clean(self, now: datetime) -> int:
-        """Remove what interrupted writers left behind. Returns how many files."""
-        return files.clean(self.root, now)
+    def compact(self, provider: str, sync_id: str, now: datetime) -> None:
+        """Merge small files of a provider, and of the syncs of all, where there are many, and remove what interrupted writers left there.
 
-    def compact(self, provider: str, sync_id: str) -> None:
-        """Merge small files of a provider, and of the syncs of all, where there are many. For whoever holds the provider's lock."""
+        For whoever holds the provider's lock.
+        """
+        left: list[str] = []
+        files.find_texts(self.root / "accounts", left)
         books = {"raw": RAW, "windows": WINDOWS, "tracked": TRACKED, "refused": REFUSED}
         for place, schema in {**{f"{book}/{_part(provider)}": schema for book, schema in books.items()}, "syncs": SYNCS}.items():
             folders: dict[Path, list[Path]] = {}
-            for path in files.find(self.root / place):
+            for path in map(Path, files.find_texts(self.root / place, left)):
                 folders.setdefault(path.parent, []).append(path)
             for folder, paths in folders.items():
                 try:
@@ -363,6 +374,7 @@ class Lake:
                     continue
                 except OSError as error:
                     raise _unwritable(folder, error) from error
+        files.remove_left(left, now)
 
     def _read(self, folder: Path, schema: pa.Schema) -> pa.Table:
         """All rows below a folder, in the order of the files as they were written. A damaged file is left out: what it said is found out
@@ -370,12 +382,10 @@ class Lake:
 
         def read() -> pa.Table:
             parts: list[tuple[tuple[str, str], Piece, pa.Table]] = []
-            for path, pieces in compact.pieces(files.find(self.root / folder)).items():
-                if files.verify(path):
-                    table, place = files.read_table(path, schema), str(path.parent)
-                    parts += [((place, piece.name), piece, table) for piece in pieces]
-                else:
-                    path.stat()  # damaged; or merged meanwhile, then it raises
+            for where, pieces in compact.pieces(files.find_texts(self.root / folder)).items():
+                table = files.read_verified(Path(where), schema)  # raises when it was merged meanwhile
+                if table is not None:
+                    parts += [((where.rpartition(os.sep)[0], piece.name), piece, table) for piece in pieces]
             parts.sort(key=lambda part: part[0])
             whole = pa.concat_tables([schema.empty_table(), *compact.rows((piece, table) for _, piece, table in parts)])
             return whole.combine_chunks()  # polars takes ten times as long for a chunk per sync

@@ -241,7 +241,7 @@ def generate(
         landed += _land(lake, rows, midnight + timedelta(days=1), f"2300-{name}")
         progress(landed)
     for provider in {template.members[0][0].provider for template in copier.templates}:
-        lake.compact(provider, f"{END:%Y%m%d}T2359-{name}")  # as every sync does
+        lake.compact(provider, f"{END:%Y%m%d}T2359-{name}", END)  # as every sync does
     return landed
 
 

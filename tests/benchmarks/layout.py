@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipelines.lake.store import Lake, RawRow
-from tests.benchmarks.generate import generate
+from tests.benchmarks.generate import END, generate
 from tests.benchmarks.measure import measured_by
 from tests.benchmarks.page import show
 
@@ -48,7 +48,7 @@ def land(lake: Lake, every: Slices, *, is_merged: bool) -> float:
         if is_merged:
             started = time.perf_counter()
             for provider in {provider for provider, _ in places}:
-                lake.compact(provider, sync_id)
+                lake.compact(provider, sync_id, END)
             took += time.perf_counter() - started
     return took
 

@@ -63,7 +63,7 @@ def merge(house: House, number: int, killed_at: int | None = None) -> None:
             raise KilledError
 
     with suppress(KilledError), watched(house.home / "lake", moment):
-        Lake(house.settings.lake).compact("docketqa", f"{number:06}")
+        Lake(house.settings.lake).compact("docketqa", f"{number:06}", T0)
 
 
 def told(house: House) -> list[Any]:

@@ -84,12 +84,13 @@ def test_temporary_file_left_by_a_kill_is_ignored_and_later_removed(tmp_path: Pa
     left.write_bytes(b"PAR1 half")
     hidden = tmp_path / "a" / ".tmp-x.parquet"
     hidden.write_bytes(b"PAR1 half")
-    assert [path.name for path in files.find(tmp_path)] == [name]
+    temporary: list[str] = []
+    assert [Path(path).name for path in files.find_texts(tmp_path, temporary)] == [name]
     for path in (left, hidden):
         os.utime(path, (NOW.timestamp(), NOW.timestamp()))
-    assert files.clean(tmp_path, NOW + timedelta(minutes=5)) == 0
-    assert files.clean(tmp_path, NOW + timedelta(hours=2)) == 2
-    assert [path.name for path in files.find(tmp_path)] == [name]
+    assert files.remove_left(temporary, NOW + timedelta(minutes=5)) == 0
+    assert files.remove_left(temporary, NOW + timedelta(hours=2)) == 2
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [name]
 
 
 def test_file_that_exists_is_not_written_again_when_asked_once(tmp_path: Path) -> None:
@@ -123,4 +124,3 @@ def test_sync_id_never_becomes_a_path(tmp_path: Path, sync_id: str) -> None:
 
 def test_absent_folder_holds_nothing(tmp_path: Path) -> None:
     assert list(files.find(tmp_path / "none")) == []
-    assert files.clean(tmp_path / "none", NOW) == 0
