@@ -15,7 +15,7 @@ from pipelines.schemas import CHILDREN, CORE, META, RESULTS, RUNS, SIGHTINGS, Ta
 from pipelines.schemas.dictionary import Sources, source_of
 from pipelines.warehouse.connect import hand_over, literal
 
-FORMAT = "10"
+FORMAT = "11"
 """Changed whenever the tables change: a work file of another format is thrown away and rebuilt from the lake."""
 
 _KEYED_CORE = ("runs", "results", "tests")
@@ -44,16 +44,12 @@ def create_all(connection: duckdb.DuckDBPyConnection) -> None:
         ("stage.runs", RUNS, _MERGE),
     ]
     staged += [(f"stage.{name}", table, ()) for name, table in CHILDREN.items()]
-    staged += [("stage.sightings", SIGHTINGS, (*_PROVENANCE, ("said", "UBIGINT")))]
+    staged += [(name, SIGHTINGS, (*_PROVENANCE, ("said", "UBIGINT"))) for name in ("stage.sightings", "stage.news")]
     for name, table, extra in staged:
         connection.execute(_create(name, table, keyed=False, extra=extra))
     connection.execute(
         "CREATE TABLE IF NOT EXISTS stage.drift (provider VARCHAR, endpoint VARCHAR, entity_id VARCHAR,"
         " json_pointer VARCHAR, kind VARCHAR, seen_at TIMESTAMPTZ)"
-    )
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS stage.news (provider VARCHAR, test_id VARCHAR, endpoint VARCHAR, origin VARCHAR,"
-        " observed_at TIMESTAMPTZ, said UBIGINT)"
     )
     connection.execute("CREATE TABLE IF NOT EXISTS stage.changed (result_key BIGINT, utc_date DATE, test_id VARCHAR)")
     connection.execute("CREATE TABLE IF NOT EXISTS stage.changed_runs (run_key BIGINT)")

@@ -80,9 +80,9 @@ class Loader:
         and carry entity_id; `drift` has entity_id, json_pointer, kind. An older or non-monotone version changes nothing.
         """
         self._choose_winners(source, versions)
-        if self._count("winners WHERE replaces"):
+        if self._count("winners WHERE replaces IS NOT NULL"):
             self._remove_replaced(source)
-        self._note_versions(source, versions)
+        self._note_versions(source)
         for name, frame in frames.items():
             if frame.height:
                 self._insert(source, name, frame)
@@ -118,45 +118,47 @@ class Loader:
             )
 
     def _choose_winners(self, source: Source, incoming: pl.DataFrame) -> None:
-        standing = "(FROM meta.versions WHERE provider = $provider AND endpoint = $endpoint AND state = 'loaded') c"
+        """`incoming`, and of it `winners`; `replaces` is the row of `meta.versions` that stood until then, NULL where none did."""
+        self._run("CREATE OR REPLACE TEMP TABLE incoming AS FROM rows_in", source, incoming)
+        # Looked for by the id alone, and nothing else read but of what was found: mostly nothing.
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE standing AS"
+            " SELECT rowid AS row, entity_id, finality, fetched_at, payload_sha256 FROM meta.versions WHERE rowid IN ("
+            "SELECT rowid FROM meta.versions WHERE provider = $provider AND endpoint = $endpoint AND state = 'loaded'"
+            f" AND entity_id IN (SELECT entity_id FROM incoming WHERE {few('entity_id')}))",
+            source,
+        )
         if source.keeps_history:  # all of it stands; the same version once more says nothing new
-            self._run(
-                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, false AS replaces"
-                f" FROM rows_in i ANTI JOIN {standing} USING (entity_id, fetched_at, payload_sha256)",
-                source,
-                incoming,
+            winners = "NULL AS replaces FROM incoming i ANTI JOIN standing USING (entity_id, fetched_at, payload_sha256)"
+        else:  # newest observation wins; a final state never goes back to running; ties by hash so that order does not matter
+            winners = (
+                "c.row AS replaces FROM incoming i LEFT JOIN standing c USING (entity_id) WHERE c.entity_id IS NULL OR"
+                " (i.finality, i.fetched_at, i.payload_sha256) > (c.finality, c.fetched_at, c.payload_sha256)"
             )
-        else:
-            # Newest observation wins; a final state never goes back to running; ties by hash so that order does not matter.
-            self._run(
-                "CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, c.entity_id IS NOT NULL AS replaces"
-                f" FROM rows_in i LEFT JOIN {standing} USING (entity_id) WHERE c.entity_id IS NULL OR"
-                " (i.finality, i.fetched_at, i.payload_sha256) > (c.finality, c.fetched_at, c.payload_sha256)",
-                source,
-                incoming,
-            )
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, {winners}")
 
-    def _note_versions(self, source: Source, incoming: pl.DataFrame) -> None:
+    def _note_versions(self, source: Source) -> None:
         self._run(
             "INSERT INTO meta.versions BY NAME SELECT $provider AS provider, $endpoint AS endpoint, i.*,"
             " CASE WHEN w.entity_id IS NULL THEN 'superseded' ELSE 'loaded' END AS state"
-            " FROM rows_in i LEFT JOIN winners w USING (entity_id)",
+            " FROM incoming i LEFT JOIN winners w USING (entity_id)",
             source,
-            incoming,
         )
 
     def _remove_replaced(self, source: Source) -> None:
-        mine = "provider = $provider AND endpoint = $endpoint AND entity_id IN (SELECT entity_id FROM winners WHERE replaces)"
-        self._run(f"UPDATE meta.versions SET state = 'superseded' WHERE state = 'loaded' AND {mine}", source)
-        self._run(f"INSERT INTO touched_sightings SELECT {PLACE} FROM stage.sightings WHERE {mine}", source)
+        replaced = "SELECT entity_id FROM winners WHERE replaces IS NOT NULL"
+        mine = f"provider = $provider AND endpoint = $endpoint AND entity_id IN ({replaced})"
+        self._run("UPDATE meta.versions SET state = 'superseded' WHERE rowid IN (SELECT replaces FROM winners)", source)
         schema = "stage" if source.is_summary else "core"
         for key, owners in (("result_key", "results"), ("run_key", "runs")):
-            self._run(f"CREATE OR REPLACE TEMP TABLE old_{owners} AS SELECT {key} FROM stage.{owners} WHERE {mine}", source)
+            self._run(f"CREATE OR REPLACE TEMP TABLE old_{owners} AS SELECT {key}, rowid AS row FROM stage.{owners} WHERE {mine}", source)
             if self._count(f"old_{owners}"):
-                self.connection.execute(f"INSERT INTO noted_{owners} FROM old_{owners}")
+                self.connection.execute(f"INSERT INTO noted_{owners} SELECT {key} FROM old_{owners}")
                 for name in (name for name, table in CHILDREN.items() if table.owner == key):
-                    self._run(f"DELETE FROM {schema}.{name} WHERE endpoint = $origin AND {key} IN (FROM old_{owners})", source)
-        for staged in ("results", "runs", "sightings", "drift"):
+                    self._run(f"DELETE FROM {schema}.{name} WHERE endpoint = $origin AND {key} IN (SELECT {key} FROM old_{owners})", source)
+                self.connection.execute(f"DELETE FROM stage.{owners} WHERE rowid IN (SELECT row FROM old_{owners})")
+        self._run(f"INSERT INTO touched_sightings SELECT {PLACE} FROM stage.sightings WHERE {mine}", source)
+        for staged in ("sightings", "drift"):
             self._run(f"DELETE FROM stage.{staged} WHERE {mine}", source)
         self._run(f"DELETE FROM meta.rejects WHERE scope = 'row' AND {mine}", source)
 

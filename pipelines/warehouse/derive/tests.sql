@@ -7,7 +7,8 @@ CREATE OR REPLACE TEMP TABLE touched_tests AS
 WITH places AS (
     SELECT DISTINCT * FROM touched_sightings
 ), standing AS (
-    SELECT {place}, arg_min(said, (entity_id, said)) AS said FROM stage.sightings SEMI JOIN places USING ({place}) GROUP BY ALL
+    SELECT {place}, arg_min(said, (entity_id, said)) AS said FROM stage.sightings SEMI JOIN places USING ({place})
+    WHERE observed_at >= {since} GROUP BY ALL
 ), told AS (
     SELECT {place}, s.said, NULL AS news FROM places LEFT JOIN standing s USING ({place})
     UNION ALL
@@ -22,18 +23,29 @@ WITH places AS (
 SELECT DISTINCT provider, test_id FROM compared
 WHERE news IS NULL AND CASE WHEN said IS NULL THEN own_news IS NOT NULL ELSE said IS DISTINCT FROM last_news END;
 
-CREATE OR REPLACE TEMP TABLE sighted AS
-SELECT provider, test_id, endpoint, origin, observed_at, {fields}, attributes, target_url, status, said
-FROM stage.sightings
-WHERE rowid IN (
+-- The news of these tests: what was news before the first touched place of an endpoint still is; from there on it is looked for anew.
+CREATE OR REPLACE TEMP TABLE news_since AS
+SELECT provider, test_id, endpoint, origin, min(observed_at) AS since
+FROM touched_sightings SEMI JOIN touched_tests USING (provider, test_id) GROUP BY ALL;
+
+DELETE FROM stage.news USING news_since s
+WHERE news.provider = s.provider AND news.test_id = s.test_id AND news.endpoint = s.endpoint AND news.origin = s.origin
+  AND news.observed_at >= s.since;
+
+INSERT INTO stage.news
+SELECT * FROM stage.sightings
+WHERE observed_at >= {since} AND rowid IN (
     SELECT rowid FROM (
-        SELECT rowid, {place}, said
-        FROM stage.sightings SEMI JOIN touched_tests USING (provider, test_id)
-        QUALIFY row_number() OVER (PARTITION BY {place} ORDER BY entity_id, said) = 1)
+        SELECT rowid, {place}, said FROM (
+            SELECT s.rowid, s.entity_id, {place}, s.said
+            FROM stage.sightings s JOIN news_since n USING (provider, test_id, endpoint, origin)
+            WHERE s.observed_at >= {since} AND s.observed_at >= n.since
+            QUALIFY row_number() OVER (PARTITION BY {place} ORDER BY s.entity_id, s.said) = 1)
+        UNION ALL
+        SELECT NULL, {place}, said FROM stage.news SEMI JOIN news_since USING (provider, test_id, endpoint, origin))
     QUALIFY said IS DISTINCT FROM lag(said) OVER (PARTITION BY provider, test_id, endpoint, origin ORDER BY observed_at));
 
-DELETE FROM stage.news USING touched_tests t WHERE news.provider = t.provider AND news.test_id = t.test_id;
-INSERT INTO stage.news BY NAME SELECT {place}, said FROM sighted;
+CREATE OR REPLACE TEMP TABLE sighted AS FROM stage.news SEMI JOIN touched_tests USING (provider, test_id);
 
 CREATE OR REPLACE TEMP TABLE versions_before AS
 SELECT provider, test_id, valid_from_at, is_current, name, test_type FROM core.tests SEMI JOIN touched_tests USING (provider, test_id);
