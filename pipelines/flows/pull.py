@@ -71,7 +71,7 @@ async def pull(
     synced by another process, and SettingsError when the lake belongs to another account.
     """
     rng = rng or random.Random()  # noqa: S311 - jitter of waits, no secret
-    lake, private = Lake(settings.lake), Private(settings.home)
+    lake, private = Lake(settings.lake, settings.home), Private(settings.home)
     values = settings.provider_settings(provider)
     _check_account(lake, provider, values)
     started_at = clock.now()

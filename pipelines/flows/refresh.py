@@ -78,7 +78,7 @@ def refresh(
 def _refresh(
     settings: Settings, providers: Mapping[str, Provider], clock: Clock, rebuild: bool, progress: Progress, bounds: Sequence[int]
 ) -> RefreshReport:
-    lake, work = Lake(settings.lake), work_path(settings)
+    lake, work = Lake(settings.lake, settings.home), work_path(settings)
     if rebuild:
         _throw_away(work)
     listed = lake.raw_files()

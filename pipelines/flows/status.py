@@ -61,7 +61,7 @@ class ProviderStatus:
 
 def read_status(settings: Settings, providers: Mapping[str, Provider], clock: Clock) -> dict[str, ProviderStatus]:
     """The status of every provider. An absent lake or warehouse is fine. Raises SettingsError, LakeError."""
-    lake, now = Lake(settings.lake), clock.now()
+    lake, now = Lake(settings.lake, settings.home), clock.now()
     ledger, syncs = _ledger(settings), read_syncs(lake)
     return {name: _provider_status(settings, lake, provider, now, ledger, syncs) for name, provider in providers.items()}
 

@@ -96,7 +96,7 @@ def _understood(provider: Provider, lines: Iterable[bytes], report: TrackReport)
 def _register(
     provider: Provider, settings: Settings, lines: Sequence[_Line], clock: Clock, sync_id: str, report: TrackReport
 ) -> TrackReport:
-    lake, private, now = Lake(settings.lake), Private(settings.home), clock.now()
+    lake, private, now = Lake(settings.lake, settings.home), Private(settings.home), clock.now()
     known = {(row["endpoint"], row["entity_id"]) for row in lake.tracked(provider.name).to_pylist()}
     new: dict[tuple[str, str], TrackedRun] = {}
     for run in (run for line in lines for run in line.runs):

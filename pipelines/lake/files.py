@@ -41,10 +41,10 @@ def write_rows(folder: Path, sync_id: str, rows: Sequence[Mapping[str, Any]], sc
     return write_table(folder, sync_id, pa.table(columns, schema=schema))
 
 
-def write_table(folder: Path, sync_id: str, table: pa.Table) -> str:
+def write_table(folder: Path, sync_id: str, table: pa.Table, *, compression: str = "zstd") -> str:
     """Write a table and its metadata as one file and return its name."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", store_schema=True)
+    pq.write_table(table, sink, compression=compression, store_schema=True)
     data = memoryview(sink.getvalue())
     name = f"{sync_id}-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
     write_bytes(folder / name, data)

@@ -15,7 +15,6 @@ from itertools import pairwise
 
 import polars as pl
 
-from pipelines.lake import files
 from pipelines.lake.landed import RawFiles, read_landed
 from pipelines.lake.store import Lake, RawFile
 from pipelines.providers.spec import Known, Provider

@@ -217,12 +217,13 @@ def payload_sha256(payload: str) -> str:
 class Lake:
     """One lake in a folder. Nothing is made before the first write; reading an absent lake finds nothing."""
 
-    def __init__(self, root: Path | str) -> None:
-        """Raises SettingsError for an object-store URL."""
+    def __init__(self, root: Path | str, home: Path | None = None) -> None:
+        """`home`: where what was read of raw files may be remembered, see `remembered`. Raises SettingsError for an object-store URL."""
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(root)):
             scheme = str(root).split(":", 1)[0]
             raise SettingsError(f"RESULTHOUSE_LAKE is a {scheme} URL: only a folder is supported in this version")
         self.root = Path(root).resolve()  # the place itself may be a link, what is in it may not
+        self.memory = None if home is None else home / "work" / "landed"
         self._merged: tuple[Path, pa.Schema, pa.Table] | None = None
 
     # --- raw -----------------------------------------------------------------------------------------------

@@ -18,8 +18,10 @@ import pytest
 
 from pipelines.errors import LakeError
 from pipelines.lake import compact, files
+from pipelines.lake import landed as landed_rows
 from pipelines.lake.dataset import landed
 from pipelines.lake.history import read_history
+from pipelines.lake.landed import read_landed
 from pipelines.lake.store import RAW, Lake, RawRow, Refused, Sync, TrackedRun, Window
 from pipelines.providers.spec import Endpoint
 from tests.faults.crash import fast_folder, watched
@@ -90,12 +92,15 @@ def files_of(lake: Lake) -> Counter[Path]:
 
 
 @pytest.mark.fault("S11", "S13")
-def test_compacted_lake_answers_as_one_that_never_was_whatever_was_killed_when(root: Path, few: int, record_property: Any) -> None:
-    """Random syncs, merges, and merges that are killed at a random moment, against the same syncs without any."""
+def test_compacted_lake_answers_as_one_that_never_was_whatever_was_killed_when(
+    root: Path, few: int, monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
+    """Random syncs, merges, and merges that are killed at a random moment, against the same syncs without any; one remembers what it read."""
+    monkeypatch.setattr(landed_rows, "MANY", 2)
     merges = kills = 0
     for seed in range(3):
         rng = random.Random(seed)
-        plain, merged = Lake(root / f"{seed}-plain"), Lake(root / f"{seed}-merged")
+        plain, merged = Lake(root / f"{seed}-plain"), Lake(root / f"{seed}-merged", root / f"{seed}-home")
         for number in range(14):
             for lake in (plain, merged):
                 sync(lake, number, random.Random(f"{seed} {number}"))
@@ -115,6 +120,7 @@ def test_compacted_lake_answers_as_one_that_never_was_whatever_was_killed_when(r
                     merges += 1
                 except KilledError:
                     kills += 1
+            read_landed(merged, PROVIDER)
             if number % 4 == 3:
                 now = T0 + number * SYNC_EVERY
                 assert seen(merged, now) == seen(plain, now), (seed, number)
@@ -212,9 +218,7 @@ def test_merge_between_a_listing_and_the_reading_of_it_is_not_seen(
     for number in range(14):
         reader, listings = Lake(shutil.copytree(lake.root, root / str(number))), 0
 
-        def find_then_merge(
-            folder: Path, temporary: list[str] | None = None, reader: Lake = reader, number: int = number
-        ) -> list[str]:
+        def find_then_merge(folder: Path, temporary: list[str] | None = None, reader: Lake = reader, number: int = number) -> list[str]:
             nonlocal listings
             found = find(folder, temporary)
             listings += 1
