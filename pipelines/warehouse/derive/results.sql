@@ -12,7 +12,7 @@ CREATE OR REPLACE TEMP TABLE result_sides AS
 SELECT * FROM stage.results
 WHERE rowid IN (
     SELECT rowid FROM stage.results
-    WHERE result_key IN (FROM touched_results)
+    WHERE rowid IN (SELECT rowid FROM stage.results WHERE result_key IN (FROM touched_results))
     QUALIFY row_number() OVER (PARTITION BY result_key, is_summary ORDER BY is_terminal DESC, fetched_at DESC, entity_id) = 1);
 
 -- Executions and runs whose other members change with these results, seen before and after the merge.
