@@ -18,7 +18,8 @@ from pipelines.schemas.marts import MARTS
 from pipelines.warehouse.checks import CHECKS
 
 CHECKED = "checks_held_for"
-"""Metadata of the assets: the published file for which every check held. They read every row, so the same file is not checked again."""
+"""Metadata of the assets: the published file for which every check held. It is not checked again, and of the one that replaces it what
+has changed."""
 
 
 class RefreshConfig(dg.Config):
@@ -67,14 +68,16 @@ def build_warehouse(providers: dict[str, Provider]) -> dg.AssetsDefinition:
         try:
             settings = house.settings()
             check_folders(settings)
+            replaced = _stamp(settings.warehouse)
             report = refresh(settings, settings.providers, clock, rebuild=config.rebuild, progress=NOTEBOOK.on_load)
         except ResulthouseError as error:
             NOTEBOOK.errors[sync_id] = error
             raise dg.Failure(str(error), allow_retries=False) from None
         NOTEBOOK.refreshes[sync_id] = report
         before = context.instance.get_latest_materialization_event(core["results"])
-        this = _stamp(settings.warehouse)
-        found = {} if this == _checked(before) else {check.name: violations for check, violations in run_checks(settings.warehouse)}
+        this, checked = _stamp(settings.warehouse), _checked(before)
+        changed = report.changed if replaced == checked else None
+        found = {} if this == checked else {check.name: violations for check, violations in run_checks(settings.warehouse, changed)}
         for schema, keys in (("core", core), ("marts", marts)):
             for name, key in keys.items():
                 counted = report.rows.get(f"{schema}.{name}")  # not of a view
@@ -100,9 +103,12 @@ def build_warehouse(providers: dict[str, Provider]) -> dg.AssetsDefinition:
     return build_warehouse_step
 
 
-def _stamp(published: Path) -> str:
-    """What tells this published file from every other one that stood in its place."""
-    stat = published.stat()
+def _stamp(published: Path) -> str | None:
+    """What tells this published file from every other one that stood in its place; None when there is none."""
+    try:
+        stat = published.stat()
+    except FileNotFoundError:
+        return None
     return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
 
 

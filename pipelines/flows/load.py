@@ -56,10 +56,11 @@ _VERSION_COLUMNS = ["entity_id", "payload_sha256", "fetched_at", "finality", "is
 class LoadReport:
     """What a load did: versions by what became of them per provider, and files that could not be read.
 
-    `is_first`: nothing had been loaded before.
+    `is_first`: nothing had been loaded before. `touched`: otherwise, the keys of the results and runs derived anew.
     """
 
     is_first: bool = False
+    touched: dict[str, set[int]] = field(default_factory=lambda: {"result_key": set(), "run_key": set()})
     files: int = 0
     loaded: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
@@ -100,6 +101,8 @@ def load_new(
                 with transaction(connection):
                     batch.load(loader)
                     derive(connection)
+                    for key, keys in loader.keys().items():
+                        report.touched[key].update(keys)
                     loader.forget()
                     if batch.ledger:
                         write_ledger(connection, batch.ledger)

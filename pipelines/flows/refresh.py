@@ -33,15 +33,23 @@ from pipelines.warehouse.publish import checkpoint, contents, publish, published
 
 Progress = Callable[[int, int], None]
 
+MOST_CHANGED = 100_000
+"""Results and runs above which a refresh does not say which ones it changed."""
+
 
 @dataclass
 class RefreshReport:
-    """What a refresh did. `rows` counts every table of core, marts and meta, and no view."""
+    """What a refresh did. `rows` counts every table of core, marts and meta, and no view.
+
+    `changed`: the keys, by `result_key` and `run_key`, of all in which the published file differs from the one that it replaced, but for the
+    version of their test that results ran as; None when that is not known, or too much.
+    """
 
     load: LoadReport
     published: bool = False
     bytes: int = 0
     rows: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, set[int]] | None = None
 
 
 def work_path(settings: Settings) -> Path:
@@ -86,8 +94,11 @@ def _refresh(
     try:
         refused = [pl.DataFrame(lake.refused(name)) for name in providers]
         write_books(connection, pl.DataFrame(lake.syncs()), pl.concat(refused, how="diagonal"))
+        before, published = contents(connection), published_contents(settings.warehouse)
         report = RefreshReport(load_new(connection, lake, listed, providers, clock, progress, bounds))
-        if rebuild or contents(connection) != published_contents(settings.warehouse):
+        if rebuild or contents(connection) != published:
+            if before == published and not report.load.is_first:
+                report.changed = _changed(connection, report.load)
             there = lake.raw_files() if report.load.damaged else listed
             write_gaps(connection, _gaps(lake, providers, clock, there))
             within_memory(connection, partial(build_marts, connection), bounds if report.load.is_first else bounds[-1:])
@@ -129,6 +140,14 @@ def _open(work: Path, listed: Iterable[RawFile]) -> Connection:
     connection = open_work(work)
     ddl.create_all(connection)
     return connection
+
+
+def _changed(connection: Connection, load: LoadReport) -> dict[str, set[int]] | None:
+    keys = {key: set(touched) for key, touched in load.touched.items()}
+    if sum(map(len, keys.values())) > MOST_CHANGED:
+        return None
+    keys["result_key"].update(key for (key,) in connection.execute("SELECT DISTINCT result_key FROM stage.changed").fetchall())
+    return keys
 
 
 def _gaps(lake: Lake, providers: Mapping[str, Provider], clock: Clock, listed: Sequence[RawFile]) -> pl.DataFrame:

@@ -73,6 +73,13 @@ class Loader:
         """How much is to be derived, in results; what was touched twice counts twice, a run as ten: it is as wide."""
         return self._count("noted_results") + 10 * self._count("noted_runs")
 
+    def keys(self) -> dict[str, list[int]]:
+        """What was touched, by the name of the key."""
+        noted = {"result_key": "noted_results", "run_key": "noted_runs"}
+        return {
+            key: [row[0] for row in self.connection.execute(f"SELECT DISTINCT {key} FROM {name}").fetchall()] for key, name in noted.items()
+        }
+
     def load_round(self, source: Source, versions: pl.DataFrame, frames: Mapping[str, pl.DataFrame], drift: pl.DataFrame) -> None:
         """Load one version of each of several entities.
 

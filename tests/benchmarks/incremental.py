@@ -4,14 +4,17 @@
 
 LAKE is one of `generate`; the payloads are added to it, other ones at every turn. Prints JSON: CPU seconds (user + system, all threads) of
 the refresh that loads them, `full` and `empty`, medians of the turns, without those of writing the file and publishing its copy, which grow
-with the file and stand apart.
+with the file and stand apart. `sync_full` and `sync_empty` are those of the whole command `resulthouse sync`
+(`sync_once`), from the start of its process, that fetches as many results of Checkly over loopback (`extraction_server`) and loads them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,11 +23,13 @@ from pipelines.clock import SystemClock
 from pipelines.flows import refresh
 from pipelines.providers import load_providers
 from pipelines.settings import load_settings
+from tests.benchmarks.extraction import KEYS, PER_SESSION, STARTED_AT, serving
 from tests.benchmarks.generate import generate
 from tests.benchmarks.measure import Stopwatch
 from tests.benchmarks.pool import Pool, make_pool
+from tests.benchmarks.sync_once import PUBLISHING
 
-PUBLISHING = ("checkpoint", "publish")
+ROOT = Path(__file__).parents[2]
 
 
 def measure(lake: Path, home: Path, payloads: int, pool: Pool, watch: Stopwatch, turn: int = 0) -> tuple[float, float]:
@@ -43,6 +48,27 @@ def measure(lake: Path, home: Path, payloads: int, pool: Pool, watch: Stopwatch,
     return whole - published, published
 
 
+def sync(lake: Path, home: Path, url: str, payloads: int, before: int = 0) -> tuple[float, float]:
+    """CPU of a sync of so many results that are new, after so many that are not, and of publishing it."""
+    sessions, landed = ((results // PER_SESSION) for results in (before + payloads, payloads))
+    (lake / "accounts" / "checkly.json").unlink(missing_ok=True)  # each address of the server is another account's
+    environ = {
+        **os.environ,
+        **KEYS,
+        "CHECKLY_API_URL": f"{url}/{sessions}/{PER_SESSION}",
+        "RESULTHOUSE_CHECKLY_RUNS": "off",
+        "RESULTHOUSE_HOME": str(home),
+        "RESULTHOUSE_LAKE": str(lake),
+    }
+    day = [f"--since={STARTED_AT:%Y-%m-%d}", f"--until={STARTED_AT:%Y-%m-%d}T23:59"]
+    command = [sys.executable, "-m", "tests.benchmarks.sync_once", "--provider=checkly", *day]
+    done = subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True)
+    said, spent = (json.loads(text.splitlines()[-1]) for text in (done.stdout, done.stderr))
+    if said["providers"]["checkly"]["landed"] != landed * (PER_SESSION + 2) or not said["published"]:
+        raise RuntimeError(f"not everything was loaded: {said}")
+    return spent["sync"], spent["publish"]
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.incremental")
@@ -51,18 +77,28 @@ def main() -> None:
     parser.add_argument("--payloads", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=3)
     given = parser.parse_args()
-    pool, watch = make_pool(), Stopwatch()
+    pool, watch, work = make_pool(), Stopwatch(), given.work.absolute()
     for name in PUBLISHING:
         watch.watch(refresh, name, "publish")
-    measure(given.work / "first" / "lake", given.work / "first", given.payloads, pool, watch)  # what is imported and warmed up once
+    measure(work / "first" / "lake", work / "first", given.payloads, pool, watch)  # what is imported and warmed up once
     empty, full = [], []
     for turn in range(given.turns):
-        home = given.work / f"empty{turn}"
+        home = work / f"empty{turn}"
         empty.append(measure(home / "lake", home, given.payloads, pool, watch, turn))
-        full.append(measure(given.lake, given.work / "full", given.payloads, pool, watch, turn))
+        full.append(measure(given.lake, work / "full", given.payloads, pool, watch, turn))
+    syncs_empty, syncs_full = [], []
+    with serving() as url:
+        lake, home = given.lake.absolute(), work / "full"
+        sync(lake, home, url, given.payloads)  # as the lake was made without one, nothing is remembered of it yet
+        for turn in range(given.turns):
+            other = work / f"sync{turn}"
+            syncs_empty.append(sync(other / "lake", other, url, given.payloads))
+            syncs_full.append(sync(lake, home, url, given.payloads, before=(turn + 1) * given.payloads))
     found: dict[str, float] = {"payloads": given.payloads, "turns": given.turns}
     for name, measured in (("empty", empty), ("full", full)):
         found[name], found[f"publish_{name}"] = (statistics.median(column) for column in zip(*measured, strict=True))
+    for name, measured in (("sync_empty", syncs_empty), ("sync_full", syncs_full)):
+        found[name] = statistics.median(cost for cost, _ in measured)
     sys.stdout.write(json.dumps(found) + "\n")
 
 

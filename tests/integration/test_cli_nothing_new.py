@@ -32,7 +32,7 @@ def test_checks_read_a_published_file_once_and_again_until_they_hold(
     monkeypatch.setenv("RESULTHOUSE_HOME", str(tmp_path / "home"))
     read: list[Path] = []
     real = checks.run_checks
-    monkeypatch.setattr(checks, "run_checks", lambda published: (read.append(published), real(published))[1])
+    monkeypatch.setattr(checks, "run_checks", lambda published, changed: (read.append(published), real(published, changed))[1])
     job = defs.resolve_job_def("rebuild")
 
     def failed() -> set[str]:

@@ -95,7 +95,7 @@ def files_of(lake: Lake) -> Counter[Path]:
 def test_compacted_lake_answers_as_one_that_never_was_whatever_was_killed_when(
     root: Path, few: int, monkeypatch: pytest.MonkeyPatch, record_property: Any
 ) -> None:
-    """Random syncs, merges, and merges that are killed at a random moment, against the same syncs without any; one remembers what it read."""
+    """Random syncs, merges, and merges that are killed at some moment, against the same syncs without any; one remembers what it read."""
     monkeypatch.setattr(landed_rows, "MANY", 2)
     merges = kills = 0
     for seed in range(3):
