@@ -41,8 +41,8 @@ MOST_CHANGED = 100_000
 class RefreshReport:
     """What a refresh did. `rows` counts every table of core, marts and meta, and no view.
 
-    `changed`: the keys, by `result_key` and `run_key`, of all in which the published file differs from the one that it replaced, but for the
-    version of their test that results ran as; None when that is not known, or too much.
+    `changed`: the keys, by `result_key` and `run_key`, of all in which the published file differs from the one that it replaced (but for
+    the version of their test that results ran as); None when that is not known, or too much.
     """
 
     load: LoadReport
