@@ -13,7 +13,6 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.errors import LakeError
 from pipelines.lake import files
@@ -52,10 +51,10 @@ def recall(folder: Path, wanted: Mapping[str, tuple[int, str]]) -> pl.DataFrame 
         if table is not None:
             stamps = {stamp: number for number, stamp in enumerate(dict.fromkeys(stamp for _, stamp in wanted.values()))}
             file = _translated(table["name"], {name: number for name, (number, _) in wanted.items()})
-            is_there = _translated(table["name"], {name: stamps[stamp] for name, (_, stamp) in wanted.items()})
-            held = table.drop_columns(["name", "stamp"]).append_column("file", file)
-            rows = held.filter(pc.equal(is_there, _translated(table["stamp"], stamps)))
-            return pl.DataFrame(pl.from_arrow(rows)) if rows.num_rows else None
+            read_in = _translated(table["stamp"], stamps)
+            is_in = _translated(table["name"], {name: stamps[stamp] for name, (_, stamp) in wanted.items()})
+            rows = pl.DataFrame(pl.from_arrow(table.drop_columns(["name", "stamp"]))).with_columns(file=file).filter(read_in == is_in)
+            return rows if rows.height else None
     return None
 
 
@@ -85,7 +84,10 @@ def _files(folder: Path) -> list[str]:
     return []
 
 
-def _translated(column: pa.ChunkedArray, numbers: Mapping[str, int]) -> pa.ChunkedArray:
-    """The number of each text, NULL of one that has none."""
-    of_chunk = [pa.array(map(numbers.get, chunk.dictionary.to_pylist()), pa.uint32()).take(chunk.indices) for chunk in column.chunks]
-    return pa.chunked_array(of_chunk, pa.uint32())
+def _translated(column: pa.ChunkedArray, numbers: Mapping[str, int]) -> pl.Series:
+    """The number of each text, null of one that has none."""
+    found = pl.Series(dtype=pl.UInt32)
+    for chunk in column.chunks:
+        of_texts = pl.Series(map(numbers.get, chunk.dictionary.to_pylist()), dtype=pl.UInt32)
+        found.append(of_texts.gather(pl.Series(pl.from_arrow(chunk.indices))))
+    return found
