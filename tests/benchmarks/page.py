@@ -267,9 +267,9 @@ def _synced(added: Mapping[str, Any]) -> list[str]:
         return []
     return [
         "",
-        f"`resulthouse sync`, the whole command, that fetches and loads {added['payloads']:,} results of Checkly: {added['sync_full']:.1f} s"
-        f" of CPU, {added['sync_full'] / added['sync_empty']:.2f} times what it costs with an empty lake ({added['sync_empty']:.1f} s); writing"
-        " and publishing apart.",
+        f"`resulthouse sync`, the whole command, that fetches and loads {added['payloads']:,} results of Checkly:"
+        f" {added['sync_full']:.1f} s of CPU, {added['sync_full'] / added['sync_empty']:.2f} times what it costs with an empty lake"
+        f" ({added['sync_empty']:.1f} s); writing and publishing apart.",
     ]
 
 
