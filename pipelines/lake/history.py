@@ -249,7 +249,7 @@ def read_history(
     (below `raw/`) to treat as missing, because a reader found them damaged.
     """
     history = LakeHistory(now, review, tokens)
-    history._raw = read_landed(lake, provider, ignore)
+    history._raw = read_landed(lake, provider, now, ignore)
     _read_tracked(history, lake, provider)
     _read_refused(history, lake, provider)
     _read_windows(history, lake, provider, history._raw.present)

@@ -130,12 +130,12 @@ class RawFiles:
     files: Sequence[RawFile] = ()
 
 
-def read_landed(lake: Lake, provider: Provider, ignore: Collection[str] = ()) -> RawFiles:
+def read_landed(lake: Lake, provider: Provider, now: datetime, ignore: Collection[str] = ()) -> RawFiles:
     """Read the small columns of every raw file but those named (below `raw/`)."""
-    return compact.settled(lambda: _read(lake, provider, frozenset(ignore)))
+    return compact.settled(lambda: _read(lake, provider, now, frozenset(ignore)))
 
 
-def _read(lake: Lake, provider: Provider, ignore: frozenset[str]) -> RawFiles:
+def _read(lake: Lake, provider: Provider, now: datetime, ignore: frozenset[str]) -> RawFiles:
     every = lake.raw_files(provider.name)
     found = RawFiles(files=every)
     rules = {endpoint.name: endpoint.state for endpoint in provider.endpoints}
@@ -146,7 +146,7 @@ def _read(lake: Lake, provider: Provider, ignore: frozenset[str]) -> RawFiles:
     stamps = _stamps(every) if lake.memory else []
     for endpoint, indexes in held.items():
         if lake.memory:
-            versions = _recalled(every, indexes, stamps, lake.memory / provider.name / endpoint, found.damaged)
+            versions = _recalled(every, indexes, stamps, lake.memory / provider.name / endpoint, now, found.damaged)
         else:
             versions = _versions(every, indexes, found.damaged)
         if versions is not None:
@@ -159,15 +159,16 @@ def _read(lake: Lake, provider: Provider, ignore: frozenset[str]) -> RawFiles:
 
 
 def _recalled(
-    every: Sequence[RawFile], indexes: Sequence[int], stamps: Sequence[str], memory: Path, damaged: list[str]
+    every: Sequence[RawFile], indexes: Sequence[int], stamps: Sequence[str], memory: Path, now: datetime, damaged: list[str]
 ) -> pl.DataFrame | None:
     """What `_versions` says, with only those files read that are not remembered; where these are many, they are from now on."""
-    known = remembered.recall(memory, {every[index].name: (index, stamps[index]) for index in indexes})
-    there = set() if known is None else set(known["file"].unique())
+    known = remembered.recall(memory, {every[index].name: (index, stamps[index]) for index in indexes}, now)
+    there = set(known.rows["file"].unique()) if known else set()
     new = _versions(every, [index for index in indexes if index not in there], damaged)
-    versions = _concatenated([frame for frame in (known, new) if frame is not None])
+    versions = _concatenated([frame for frame in (known.rows if known else None, new) if frame is not None])
     if versions is not None and versions.schema["payload_sha256"] == pl.Binary and len(indexes) - len(there) >= MANY:
-        remembered.remember(memory, versions, [file.name for file in every], stamps)
+        read_at = known.read_at if known else now
+        remembered.remember(memory, remembered.Recalled(versions, read_at), [file.name for file in every], stamps)
     return versions
 
 

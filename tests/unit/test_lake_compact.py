@@ -120,7 +120,7 @@ def test_compacted_lake_answers_as_one_that_never_was_whatever_was_killed_when(
                     merges += 1
                 except KilledError:
                     kills += 1
-            read_landed(merged, PROVIDER)
+            read_landed(merged, PROVIDER, T0 + number * SYNC_EVERY)
             if number % 4 == 3:
                 now = T0 + number * SYNC_EVERY
                 assert seen(merged, now) == seen(plain, now), (seed, number)

@@ -43,9 +43,9 @@ def land(lake: Lake, number: int, **said: Any) -> None:
     lake.land("toy", "rows", [RawRow(**{**vars(row), **said})], f"{number:06}")
 
 
-def told(lake: Lake) -> list[Any]:
+def told(lake: Lake, now: datetime = T0) -> list[Any]:
     """All that a crawl may ask of the landed rows."""
-    raw = read_landed(lake, PROVIDER)
+    raw = read_landed(lake, PROVIDER, now)
     every = raw.landed.get("rows")
     of_each = [] if every is None else [(each, every[each], every.sha(each), every.date(each)) for each in every]
     return [raw.present, raw.damaged, of_each, every and (every.versions, every.open, every.parents(), every.last_at())]
@@ -96,8 +96,18 @@ def test_file_that_is_shorter_than_it_was_is_read_again_and_damaged(lake: Lake) 
     told(lake)
     file = lake.raw_files()[2]
     os.truncate(file.path, file.bytes // 2)
-    assert read_landed(lake, PROVIDER).damaged == [file.name]
+    assert read_landed(lake, PROVIDER, T0).damaged == [file.name]
     assert told(lake) == told(Lake(lake.root))
+
+
+@pytest.mark.fault("S9")
+def test_file_that_was_damaged_where_it_lies_is_seen_within_a_day(lake: Lake) -> None:
+    first = told(lake)
+    file = lake.raw_files()[2]
+    file.path.write_bytes(b"x" * file.bytes)
+    land(lake, 7)
+    assert told(lake, T0 + timedelta(hours=23))[1] == [], "it is as long as it was, and remembered"
+    assert told(lake, T0 + timedelta(hours=24))[1] == [file.name] != first[1]
 
 
 def test_file_that_is_gone_is_forgotten_and_one_that_is_to_be_ignored_too(lake: Lake) -> None:
@@ -105,7 +115,7 @@ def test_file_that_is_gone_is_forgotten_and_one_that_is_to_be_ignored_too(lake: 
     names = [file.name for file in lake.raw_files()]
     lake.raw_files()[1].path.unlink()
     assert told(lake) == told(Lake(lake.root))
-    ignored, anew = (read_landed(each, PROVIDER, ignore=[names[3]]) for each in (lake, Lake(lake.root)))
+    ignored, anew = (read_landed(each, PROVIDER, T0, ignore=[names[3]]) for each in (lake, Lake(lake.root)))
     assert (ignored.present, list(ignored.landed["rows"].items())) == (anew.present, list(anew.landed["rows"].items()))
 
 
@@ -173,7 +183,7 @@ def test_rows_of_files_that_are_not_asked_for_are_left_out(lake: Lake, home: Pat
     told(lake)
     wanted = {file.name: (number, f"{file.bytes} {file.path.name}") for number, file in enumerate(lake.raw_files())}
     folder = home / "work" / "landed" / "toy" / "rows"
-    rows = remembered.recall(folder, dict(list(wanted.items())[:2]))
-    assert rows is not None
-    assert rows["file"].to_list() == [0, 1]
-    assert remembered.recall(folder, {"another": (0, "5 x")}) is None
+    known = remembered.recall(folder, dict(list(wanted.items())[:2]), T0)
+    assert known is not None
+    assert known.rows["file"].to_list() == [0, 1]
+    assert remembered.recall(folder, {"another": (0, "5 x")}, T0) is None
