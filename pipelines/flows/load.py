@@ -43,6 +43,9 @@ AHEAD = 2
 DERIVED_AT_ONCE = 20_000
 """Results of a first load after which they are derived: what that holds in memory grows with what was touched."""
 
+MOST_TOUCHED = 100_000
+"""Results and runs above which a load does not say which ones it touched: they are held in memory, 100 bytes each."""
+
 KEPT_AT_ONCE = 64
 """Batches after which what was loaded is put into the file: until then it takes memory, or room beside the file."""
 
@@ -56,15 +59,24 @@ _VERSION_COLUMNS = ["entity_id", "payload_sha256", "fetched_at", "finality", "is
 class LoadReport:
     """What a load did: versions by what became of them per provider, and files that could not be read.
 
-    `is_first`: nothing had been loaded before. `touched`: otherwise, the keys of the results and runs derived anew.
+    `is_first`: nothing had been loaded before. `touched`: otherwise, the keys of the results and runs derived anew, None when these are
+    more than `MOST_TOUCHED`.
     """
 
     is_first: bool = False
-    touched: dict[str, set[int]] = field(default_factory=lambda: {"result_key": set(), "run_key": set()})
+    touched: dict[str, set[int]] | None = field(default_factory=lambda: {"result_key": set(), "run_key": set()})
     files: int = 0
     loaded: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
+
+    def touch(self, loader: Loader) -> None:
+        """What has been derived."""
+        if self.touched is not None and sum(map(len, self.touched.values())) + loader.touched() <= MOST_TOUCHED:
+            for key, keys in loader.keys().items():
+                self.touched[key].update(keys)
+        else:
+            self.touched = None
 
     def count(self, rounds: Iterable[_Round]) -> None:
         """What has been committed."""
@@ -101,8 +113,7 @@ def load_new(
                 with transaction(connection):
                     batch.load(loader)
                     derive(connection)
-                    for key, keys in loader.keys().items():
-                        report.touched[key].update(keys)
+                    report.touch(loader)
                     loader.forget()
                     if batch.ledger:
                         write_ledger(connection, batch.ledger)

@@ -33,9 +33,6 @@ from pipelines.warehouse.publish import checkpoint, contents, publish, published
 
 Progress = Callable[[int, int], None]
 
-MOST_CHANGED = 100_000
-"""Results and runs above which a refresh does not say which ones it changed."""
-
 
 @dataclass
 class RefreshReport:
@@ -98,7 +95,7 @@ def _refresh(
         report = RefreshReport(load_new(connection, lake, listed, providers, clock, progress, bounds))
         if rebuild or contents(connection) != published:
             if before == published and not report.load.is_first:
-                report.changed = _changed(connection, report.load)
+                report.changed = _changed(connection, report.load.touched)
             there = lake.raw_files() if report.load.damaged else listed
             write_gaps(connection, _gaps(lake, providers, clock, there))
             within_memory(connection, partial(build_marts, connection), bounds if report.load.is_first else bounds[-1:])
@@ -142,12 +139,12 @@ def _open(work: Path, listed: Iterable[RawFile]) -> Connection:
     return connection
 
 
-def _changed(connection: Connection, load: LoadReport) -> dict[str, set[int]] | None:
-    keys = {key: set(touched) for key, touched in load.touched.items()}
-    if sum(map(len, keys.values())) > MOST_CHANGED:
+def _changed(connection: Connection, touched: Mapping[str, set[int]] | None) -> dict[str, set[int]] | None:
+    """What was touched, and the results that are otherwise because of that."""
+    if touched is None:
         return None
-    keys["result_key"].update(key for (key,) in connection.execute("SELECT DISTINCT result_key FROM stage.changed").fetchall())
-    return keys
+    others = {key for (key,) in connection.execute("SELECT DISTINCT result_key FROM stage.changed").fetchall()}
+    return {**touched, "result_key": touched["result_key"] | others}
 
 
 def _gaps(lake: Lake, providers: Mapping[str, Provider], clock: Clock, listed: Sequence[RawFile]) -> pl.DataFrame:

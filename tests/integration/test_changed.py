@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.flows import load
 from pipelines.flows import refresh as flow
 from pipelines.sandbox.server import serve
 from pipelines.sandbox.world import World
@@ -77,7 +78,7 @@ def test_refresh_that_cannot_know_or_changed_too_much_names_nothing(
     if what == "another file stands there":
         other.settings.warehouse.unlink()
     elif what == "too much":
-        monkeypatch.setattr(flow, "MOST_CHANGED", 3)
+        monkeypatch.setattr(load, "MOST_TOUCHED", 3)
     else:  # killed after the work file was written
 
         def killed(*given: object) -> int:
