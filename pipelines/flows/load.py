@@ -64,7 +64,7 @@ class LoadReport:
     """
 
     is_first: bool = False
-    touched: dict[str, set[int]] | None = field(default_factory=lambda: {"result_key": set(), "run_key": set()})
+    touched: dict[str, set[int]] | None = field(default_factory=lambda: dict[str, set[int]](result_key=set(), run_key=set()))
     files: int = 0
     loaded: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
