@@ -175,7 +175,7 @@ def _is_merged(name: str) -> bool:
 def _pieces(path: str, name: str) -> list[Piece]:
     if not _is_merged(name):
         return [Piece(name)]
-    stat = os.stat(path)  # noqa: PTH116
+    stat = os.stat(path)  # noqa: PTH116 - most are looked at by name alone, for which they are no Path
     return list(_named(Path(path), stat.st_size, stat.st_mtime_ns))
 
 

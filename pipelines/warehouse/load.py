@@ -142,7 +142,7 @@ class Loader:
                 "c.row AS replaces FROM incoming i LEFT JOIN standing c USING (entity_id) WHERE c.entity_id IS NULL OR"
                 " (i.finality, i.fetched_at, i.payload_sha256) > (c.finality, c.fetched_at, c.payload_sha256)"
             )
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, {winners}")
+        self._run(f"CREATE OR REPLACE TEMP TABLE winners AS SELECT i.*, {winners}", source)
 
     def _note_versions(self, source: Source) -> None:
         self._run(
