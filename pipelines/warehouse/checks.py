@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.schemas import CHILDREN, CORE
+
+if TYPE_CHECKING:
+    from pipelines.warehouse.connect import Connection
 
 
 @dataclass(frozen=True)
@@ -70,29 +74,10 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def _has_changed(key: str) -> str:
-    return f"{key} IN (FROM changed_{key} WHERE hash({key}) IS NOT NULL)"  # what `hash` is for: `connect.few`
-
-
-def _executions(key: str) -> str:
-    return f"SELECT execution_id FROM core.results WHERE {_has_changed(key)}"
-
-
 EVERY_ROW: Mapping[str, str] = {name: f"core.{name}" for name in CORE} | {
     "executions": "core.results",
     "result_key": "core.results",
     "run_key": "core.runs",
-}
-
-_CHANGED_ROWS = {
-    **EVERY_ROW,  # of the tests: they have few versions
-    **{name: f"(FROM core.{name} WHERE {_has_changed(str(table.owner))})" for name, table in CHILDREN.items()},
-    "results": f"(FROM core.results WHERE {_has_changed('result_key')})",
-    "runs": f"(FROM core.runs WHERE {_has_changed('run_key')})",
-    "executions": f"(FROM core.results WHERE execution_id IN (FROM ({_executions('result_key')} UNION {_executions('run_key')})"
-    " WHERE hash(execution_id) IS NOT NULL))",
-    "result_key": "standing_result_key",
-    "run_key": "standing_run_key",
 }
 
 
@@ -105,12 +90,27 @@ def run_checks(published: Path, changed: Mapping[str, Collection[int]] | None = 
 
     connection = open_published(published)
     try:
-        for key, values in (changed or {}).items():
-            connection.execute(f"CREATE TEMP TABLE changed_{key} AS SELECT unnest($keys::BIGINT[]) AS {key}", {"keys": list(values)})
-            connection.execute(f"CREATE TEMP TABLE standing_{key} AS SELECT {key} FROM {EVERY_ROW[key]} WHERE {_has_changed(key)}")
-        rows = EVERY_ROW if changed is None else _CHANGED_ROWS
+        rows = EVERY_ROW if changed is None else _changed_rows(connection, changed)
         for check in CHECKS:
             counts = {place: connection.execute(sql.format_map(rows)).fetchall()[0][0] for place, sql in check.parts}
             yield check, {place: int(count) for place, count in counts.items() if count}
     finally:
         connection.close()
+
+
+def _changed_rows(connection: Connection, changed: Mapping[str, Collection[int]]) -> Mapping[str, str]:
+    """What the names in the SQL stand for when only these keys are looked at."""
+    from pipelines.warehouse.connect import few
+
+    has_changed = {key: f"{key} IN (FROM changed_{key} WHERE {few(key)})" for key in changed}
+    for key, values in changed.items():
+        connection.execute(f"CREATE TEMP TABLE changed_{key} AS SELECT unnest($keys::BIGINT[]) AS {key}", {"keys": list(values)})
+        connection.execute(f"CREATE TEMP TABLE standing_{key} AS SELECT {key} FROM {EVERY_ROW[key]} WHERE {has_changed[key]}")
+    owners = {name: str(table.owner) for name, table in CHILDREN.items()} | {"results": "result_key", "runs": "run_key"}
+    executions = " UNION ".join(f"SELECT execution_id FROM core.results WHERE {condition}" for condition in has_changed.values())
+    return {
+        **EVERY_ROW,  # of the tests: they have few versions
+        **{name: f"(FROM core.{name} WHERE {has_changed[owner]})" for name, owner in owners.items()},
+        "executions": f"(FROM core.results WHERE execution_id IN (FROM ({executions}) WHERE {few('execution_id')}))",
+        **{key: f"standing_{key}" for key in changed},
+    }

@@ -93,20 +93,18 @@ def test_refresh_that_cannot_know_or_changed_too_much_names_nothing(
 
 
 @pytest.mark.parametrize(
-    ("check", "place", "key", "broken"),
+    ("check", "place", "broken"),
     [
-        ("keys_unique", "steps", "result_key", "INSERT INTO core.steps FROM core.steps LIMIT 1"),
-        ("parents_exist", "steps", "result_key", "DELETE FROM core.results WHERE result_key = (SELECT result_key FROM core.steps LIMIT 1)"),
+        ("keys_unique", "steps", "INSERT INTO core.steps FROM core.steps LIMIT 1"),
+        ("parents_exist", "steps", "DELETE FROM core.results WHERE result_key = (SELECT result_key FROM core.steps LIMIT 1)"),
         (
             "parents_exist",
             "environments",
-            "run_key",
             "DELETE FROM core.runs WHERE run_key = (SELECT run_key FROM core.environments LIMIT 1)",
         ),
         (
             "one_final_try",
             "results",
-            "result_key",
             "UPDATE core.results SET execution_id = (SELECT min(execution_id) FROM core.results WHERE is_final AND provider = 'checkly'),"
             " is_final = true WHERE result_key = (SELECT result_key FROM core.results WHERE is_final AND provider = 'checkly'"
             " ORDER BY execution_id DESC LIMIT 1)",
@@ -114,7 +112,7 @@ def test_refresh_that_cannot_know_or_changed_too_much_names_nothing(
     ],
 )
 def test_check_of_what_changed_finds_what_is_broken_there_and_a_whole_one_all(
-    house: House, tmp_path: Path, check: str, place: str, key: str, broken: str
+    house: House, tmp_path: Path, check: str, place: str, broken: str
 ) -> None:
     before, after = tmp_path / "before.duckdb", tmp_path / "after.duckdb"
     shutil.copy2(house.settings.warehouse, before)
