@@ -90,14 +90,14 @@ def settled(read: Callable[[], T]) -> T:
     raise LakeError("files of the lake disappear faster than they can be read: is something else removing them?")
 
 
-def merge_small(paths: Sequence[Path], schema: pa.Schema, sync_id: str) -> None:
+def merge_small(texts: Sequence[str], schema: pa.Schema, sync_id: str) -> None:
     """Merge the small files among those of one folder where there are many; remove what merged files stand for. OSError, LakeError.
 
     What is damaged, or has columns that `schema` lacks, stays as it is.
     """
-    paths = [path for path in paths if files.is_ours(path.name)]
-    if len(paths) < FEW and not any(_is_merged(path.name) for path in paths):
-        return
+    if len(texts) < FEW and not any(map(_is_merged, texts)):
+        return  # of thousands of folders mostly all
+    paths = [path for path in map(Path, texts) if files.is_ours(path.name)]
     shown = {Path(path): held for path, held in pieces(map(str, paths)).items()}
     left = [path for path in paths if path not in shown]  # by a crash between a merge and the removal
     if left and all(files.verify(path) for path in shown if _is_merged(path.name)):

@@ -365,16 +365,16 @@ class Lake:
         files.find_texts(self.root / "accounts", left)
         books = {"raw": RAW, "windows": WINDOWS, "tracked": TRACKED, "refused": REFUSED}
         for place, schema in {**{f"{book}/{_part(provider)}": schema for book, schema in books.items()}, "syncs": SYNCS}.items():
-            folders: dict[Path, list[Path]] = {}
-            for path in map(Path, files.find_texts(self.root / place, left)):
-                folders.setdefault(path.parent, []).append(path)
+            folders: dict[str, list[str]] = {}
+            for path in files.find_texts(self.root / place, left):
+                folders.setdefault(path.rpartition(os.sep)[0], []).append(path)
             for folder, paths in folders.items():
                 try:
                     compact.merge_small(paths, schema, sync_id)
                 except FileNotFoundError:  # `syncs` is everybody's: another pull merges it just now
                     continue
                 except OSError as error:
-                    raise _unwritable(folder, error) from error
+                    raise _unwritable(Path(folder), error) from error
         files.remove_left(left, now)
 
     def _read(self, folder: Path, schema: pa.Schema) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -51,6 +52,13 @@ def told(lake: Lake, now: datetime = T0) -> list[Any]:
     return [raw.present, raw.damaged, of_each, every and (every.versions, every.open, every.parents(), every.last_at())]
 
 
+def ipc(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as file:
+        file.write_table(table)
+    return bytes(sink.getvalue())
+
+
 def opened(read: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The raw files that something reads."""
     names: list[str] = []
@@ -78,15 +86,15 @@ def test_what_was_read_once_is_not_opened_again_and_says_the_same(lake: Lake, mo
 
 def test_few_new_files_are_read_each_time_and_not_remembered(lake: Lake, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(lake)
-    before = sorted(home.rglob("*.parquet"))
+    before = sorted(home.rglob("*.arrow"))
     monkeypatch.setattr(landed, "MANY", 3)
     land(lake, 7)
     land(lake, 8)
     told(lake)
-    assert sorted(home.rglob("*.parquet")) == before
+    assert sorted(home.rglob("*.arrow")) == before
     land(lake, 9)
     told(lake)
-    (after,) = home.rglob("*.parquet")
+    (after,) = home.rglob("*.arrow")
     assert [after] != before, "one file, written anew"
     assert opened(lambda: told(lake), monkeypatch) == []
 
@@ -123,20 +131,21 @@ def test_file_that_is_gone_is_forgotten_and_one_that_is_to_be_ignored_too(lake: 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "of another version", "of other columns"])
 def test_memory_that_is_damaged_or_of_another_version_is_made_anew(lake: Lake, home: Path, damage: str) -> None:
     first = told(lake)
-    (path,) = home.rglob("*.parquet")
+    (path,) = home.rglob("*.arrow")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     if damage == "of another version":
-        path.rename(path.with_name("v0" + path.name.removeprefix("v1")))
+        path.rename(path.with_name("v0" + path.name.removeprefix("v2")))
     elif damage == "of other columns":
-        files.write_table(path.parent, "v1", pa.table({"entity_id": ["1"]}))
+        data = ipc(pa.table({"entity_id": ["1"]}))
         path.unlink()
+        path.with_name(f"v2-{hashlib.sha256(data).hexdigest()[:16]}.arrow").write_bytes(data)
     else:
         path.write_bytes({"cut": data[:-9], "flipped": data, "empty": b""}[damage])
     assert told(lake) == first
     assert told(lake) == first
-    (kept,) = home.rglob("*.parquet")
-    assert files.verify(kept)
+    (kept,) = home.rglob("*.arrow")
+    assert kept.name == f"v2-{hashlib.sha256(kept.read_bytes()).hexdigest()[:16]}.arrow"
 
 
 def test_home_that_cannot_be_written_is_no_error(lake: Lake, home: Path) -> None:
@@ -156,14 +165,14 @@ def test_memory_of_another_lake_is_not_believed(lake: Lake, tmp_path: Path, home
 def test_what_a_killed_run_had_begun_is_removed(lake: Lake, home: Path) -> None:
     folder = home / "work" / "landed" / "toy" / "rows"
     folder.mkdir(parents=True, mode=0o700)
-    (folder / f"{files.TEMPORARY_PREFIX}dead").write_bytes(b"PAR1 half")
+    (folder / f"{files.TEMPORARY_PREFIX}dead").write_bytes(b"ARROW1 half")
     told(lake)
-    assert [path.suffix for path in folder.iterdir()] == [".parquet"]
+    assert [path.suffix for path in folder.iterdir()] == [".arrow"]
 
 
 def test_memory_is_private(lake: Lake, home: Path) -> None:
     told(lake)
-    (path,) = home.rglob("*.parquet")
+    (path,) = home.rglob("*.arrow")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
@@ -175,7 +184,7 @@ def test_texts_that_are_no_hashes_are_read_each_time(lake: Lake, home: Path, mon
     foreign = table.set_column(place, table.schema.field(place), pa.array(["not hex"]))
     files.write_table(lake.root / "raw" / "toy" / "rows" / "date=unknown", "foreign", foreign)
     assert told(lake) == told(Lake(lake.root))
-    assert not list(home.rglob("*.parquet"))
+    assert not list(home.rglob("*.arrow"))
     assert len(opened(lambda: told(lake), monkeypatch)) == 7
 
 
