@@ -402,7 +402,8 @@ MOST_START_S = {"--help": 0.3, "query": 1.0, "status": 1.0, "sync: up to its fir
 
 
 def _start_up(result: Mapping[str, Any]) -> str:
-    lines = ["## Start-up", "", _measured_by(result), ""]
+    landed = result["landed"]
+    lines = [f"## Start-up, {landed:,} payloads landed", "", _measured_by(result), ""]
     lines += [f"Seconds of {result['runs']} runs each, one after the other; a sync is one with nothing new.", ""]
     lines += ["| | CPU least | median | wall least | median | wanted | |", "|---|--:|--:|--:|--:|--:|---|"]
     walls = {}
@@ -433,5 +434,5 @@ def _layout(result: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-NAMED = {"publish": _publish, "extraction": _extraction, "start_up": _start_up, "layout": _layout}
+NAMED = {"publish": _publish, "extraction": _extraction, "start_up": _start_up, "start_up_beside_a_lake": _start_up, "layout": _layout}
 """Sections by the name under which their benchmark keeps its result."""

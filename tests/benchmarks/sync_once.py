@@ -15,7 +15,7 @@ from dataclasses import replace
 from assets import cli
 from pipelines.flows import refresh
 from pipelines.providers import checkly
-from pipelines.providers.spec import RateLimit
+from tests.benchmarks.extraction import NOT_BINDING
 from tests.benchmarks.measure import Stopwatch
 
 PUBLISHING = ("checkpoint", "publish")
@@ -23,7 +23,7 @@ PUBLISHING = ("checkpoint", "publish")
 
 def main() -> None:
     """The command."""
-    checkly.PROVIDER = replace(checkly.PROVIDER, rate_limit=RateLimit(requests=100_000, per_s=1.0, concurrency=20))
+    checkly.PROVIDER = replace(checkly.PROVIDER, rate_limit=NOT_BINDING)
     watch = Stopwatch()
     for name in PUBLISHING:
         watch.watch(refresh, name, "publish")

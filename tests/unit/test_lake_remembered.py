@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.lake import files, landed, remembered
 from pipelines.lake.landed import read_landed
-from pipelines.lake.store import Lake, RawRow
+from pipelines.lake.store import Lake, RawRow, payload_sha256
 from pipelines.providers.spec import Endpoint
 from tests.support.toy import toy
 
@@ -97,6 +97,16 @@ def test_few_new_files_are_read_each_time_and_not_remembered(lake: Lake, home: P
     (after,) = home.rglob("*.arrow")
     assert [after] != before, "one file, written anew"
     assert opened(lambda: told(lake), monkeypatch) == []
+
+
+@pytest.mark.parametrize("recent", [0, 2])
+def test_entities_are_found_whether_they_landed_lately_or_long_ago(lake: Lake, monkeypatch: pytest.MonkeyPatch, recent: int) -> None:
+    monkeypatch.setattr(landed, "RECENT", recent)
+    every = read_landed(lake, PROVIDER, T0).landed["rows"]
+    assert [(each, every[each].entity_id, every.sha(each)) for each in "0123"] == [
+        (each, each, payload_sha256(f'{{"a":{last}}}')) for each, last in zip("0123", (4, 5, 2, 3), strict=True)
+    ]
+    assert [each in every for each in ("4", "", 4, None)] == [False] * 4
 
 
 @pytest.mark.fault("S9")
