@@ -115,6 +115,13 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
+# Bytecode of what commands import, and of nothing else: of all 16,000 files it takes half a minute. Without it every start
+# would compile Dagster again where PYTHONDONTWRITEBYTECODE is set (a sync: also what its storage finds only when it is opened).
+# $(1) is the interpreter, $(2) packages besides.
+BYTECODE = env -u PYTHONDONTWRITEBYTECODE $(1) -c 'import compileall, importlib, dagster, assets.runs, altair, vl_convert, uvicorn; \
+  folders = [dagster.__path__[0] + "/_core/storage", "pipelines", "assets", *(importlib.import_module(name).__path__[0] for name in "$(2)".split())]; \
+  [compileall.compile_dir(folder, quiet=1) for folder in folders]'
+
 # An existing .venv whose interpreter still runs is brought up to date in place; a broken one is made anew.
 # The project itself is installed from the folder, without build isolation: its build tools come from the lock, too.
 $(STAMP): requirements.lock pyproject.toml
@@ -140,10 +147,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  $(BIN)/python -m pip install $(QUIET_PIP) -r requirements.lock \
 	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi
-# Bytecode of what commands import, and of nothing else: of all 16,000 files it takes half a minute. Without it every start
-# would compile Dagster again where PYTHONDONTWRITEBYTECODE is set (a sync: also what its storage finds only when it is opened).
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import compileall, dagster, assets.runs, altair, vl_convert, uvicorn; \
-	  compileall.compile_dir(dagster.__path__[0] + "/_core/storage", quiet=1)'
+	@$(call BYTECODE,$(BIN)/python,)
 	@touch $@
 
 # The project's own lock first, the peers' over it; the project itself is run from the folder.
@@ -156,4 +160,5 @@ $(BENCH_STAMP): $(STAMP) requirements.lock tests/benchmarks/requirements.lock
 	  if [ -x "$$uv" ]; then "$$uv" pip install --quiet --python $(BENCH)/bin/python --no-deps --require-hashes -r "$$lock"; \
 	  else $(BENCH)/bin/python -m pip install $(QUIET_PIP) -r "$$lock"; fi || exit 1; \
 	done
+	@$(call BYTECODE,$(BENCH)/bin/python,dlt)
 	@touch $@
