@@ -32,7 +32,7 @@ from pipelines.warehouse.derive import derive
 from pipelines.warehouse.load import LedgerRow, Loader, Source, loaded_files, within_memory, write_ledger
 
 BATCH_BYTES = 6 * 1024 * 1024
-"""About how much JSON one transaction takes: memory grows with it (three batches are in hand), and below it fixed costs count."""
+"""How much JSON is decoded at once: memory grows with it (three batches are in hand), and below it fixed costs count."""
 
 ROW_BYTES = 200
 """What a payload counts besides its text: list rows are short, and as wide as others once they are flattened."""
@@ -78,9 +78,10 @@ class LoadReport:
         else:
             self.touched = None
 
-    def count(self, rounds: Iterable[_Round]) -> None:
-        """What has been committed."""
-        for each in rounds:
+    def count(self, batch: _Batch) -> None:
+        """What is written."""
+        self.files += len(batch.ledger)
+        for each in batch.rounds:
             name = each.source.provider
             self.loaded[name] = self.loaded.get(name, 0) + each.good.height
             self.rejected[name] = self.rejected.get(name, 0) + each.bad.height
@@ -107,26 +108,30 @@ def load_new(
     loader = Loader(connection)
     ledger: list[LedgerRow] = []
     done = 0
-    with one_thread(connection), closing(_ahead(lake, providers, files, clock.now(), report)) as batches:
+    with one_thread(connection), closing(_ahead(lake, providers, files, clock.now(), report, cuts=not known)) as batches:
         for number, batch in enumerate(batches, 1):
             if known:
                 with transaction(connection):
-                    batch.load(loader)
+                    whole: list[LedgerRow] = []
+                    for each in _until_whole(batch, batches):
+                        each.load(loader)
+                        report.count(each)
+                        whole += each.ledger
+                        done += each.files
                     derive(connection)
                     report.touch(loader)
                     loader.forget()
-                    if batch.ledger:
-                        write_ledger(connection, batch.ledger)
+                    if whole:
+                        write_ledger(connection, whole)
             else:
                 _apart(connection, partial(batch.load, loader), bounds)
+                report.count(batch)
                 ledger += batch.ledger
+                done += batch.files
                 if loader.touched() >= DERIVED_AT_ONCE:
                     _derive_apart(loader, bounds)
             if number % KEPT_AT_ONCE == 0:
                 within_memory(connection, partial(connection.execute, "CHECKPOINT"), bounds)
-            report.count(batch.rounds)
-            report.files += len(batch.ledger)
-            done += batch.files
             progress(done, len(files))
         if not known:
             # Into an empty warehouse: the ledger is written last. Without one, `is_unfinished` tells what a crash left.
@@ -139,9 +144,21 @@ def load_new(
     return report
 
 
-def _batches(lake: Lake, files: Sequence[RawFile], report: LoadReport) -> Iterator[list[tuple[RawFile, pl.DataFrame]]]:
-    """Whole files, read and verified, about `BATCH_BYTES` of them at a time. Damaged ones are set aside."""
-    batch: list[tuple[RawFile, pl.DataFrame]] = []
+@dataclass(frozen=True)
+class _Part:
+    """Rows of a raw file, in their order; `ends`: how many the file has, said with its last ones."""
+
+    file: RawFile
+    frame: pl.DataFrame
+    ends: int | None
+
+
+def _batches(lake: Lake, files: Sequence[RawFile], report: LoadReport, *, cuts: bool) -> Iterator[list[_Part]]:
+    """Files, read and verified, `BATCH_BYTES` of them at a time; one payload may be larger. Damaged ones are set aside.
+
+    With `cuts` each batch is filled up, whatever files it has the rest or the beginning of; else only files larger than a batch are cut.
+    """
+    batch: list[_Part] = []
     size = 0
     for file in files:
         try:
@@ -151,12 +168,23 @@ def _batches(lake: Lake, files: Sequence[RawFile], report: LoadReport) -> Iterat
             if not any(said.startswith(str(error)) for said in report.damaged):  # a merged file is said once, not for all that it held
                 report.damaged.append(f"{error}; set aside as {aside.name}, the next sync fetches it again" if aside else str(error))
             continue
-        weight = int(frame["payload"].str.len_bytes().sum()) + ROW_BYTES * frame.height
-        if batch and size + weight > BATCH_BYTES:
+        weights = (frame["payload"].str.len_bytes().cast(pl.Int64) + ROW_BYTES).cum_sum()
+        total = int(weights[-1]) if frame.height else 0
+        if batch and not cuts and size + total > BATCH_BYTES:
             yield batch
             batch, size = [], 0
-        batch.append((file, frame))
-        size += weight
+        start = before = 0
+        while True:
+            fits = int(weights.search_sorted(before + BATCH_BYTES - size, side="right"))
+            end = min(max(fits, start if batch else start + 1), frame.height)
+            if end > start or not frame.height:
+                batch.append(_Part(file, frame[start:end], frame.height if end == frame.height else None))
+            if end == frame.height:
+                size += total - before
+                break
+            yield batch
+            batch, size = [], 0
+            start, before = end, int(weights[end - 1]) if end else 0
     if batch:
         yield batch
 
@@ -181,9 +209,10 @@ class _Round:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What a transaction writes of so many files."""
+    """What is written at once. `files`: how many end in it; `is_whole`: the last one does."""
 
     files: int
+    is_whole: bool
     rounds: list[_Round]
     ledger: list[LedgerRow]
 
@@ -192,15 +221,23 @@ class _Batch:
             each.load(loader)
 
 
+def _until_whole(batch: _Batch, batches: Iterator[_Batch]) -> Iterator[_Batch]:
+    """This batch, and the next ones until one ends with a file."""
+    yield batch
+    while not batch.is_whole:
+        batch = next(batches)
+        yield batch
+
+
 def _ahead(
-    lake: Lake, providers: Mapping[str, Provider], files: Sequence[RawFile], now: datetime, report: LoadReport
+    lake: Lake, providers: Mapping[str, Provider], files: Sequence[RawFile], now: datetime, report: LoadReport, *, cuts: bool
 ) -> Generator[_Batch, None, None]:
     """The batches in order: while one is written, the next ones are decoded and flattened in threads."""
     with ExitStack() as stack:
         idle = [stack.enter_context(closing(memory())) for _ in range(AHEAD)]
         threads = stack.enter_context(ThreadPoolExecutor(AHEAD))
 
-        def prepared(batch: Sequence[tuple[RawFile, pl.DataFrame]]) -> _Batch:
+        def prepared(batch: Sequence[_Part]) -> _Batch:
             connection = idle.pop()
             try:
                 return _prepared(connection, providers, batch, now, report)
@@ -208,7 +245,7 @@ def _ahead(
                 idle.append(connection)
 
         ahead: deque[Future[_Batch]] = deque()
-        for batch in _batches(lake, files, report):
+        for batch in _batches(lake, files, report, cuts=cuts):
             ahead.append(threads.submit(prepared, batch))
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
@@ -219,13 +256,13 @@ def _ahead(
 def _prepared(
     connection: Connection,
     providers: Mapping[str, Provider],
-    batch: Sequence[tuple[RawFile, pl.DataFrame]],
+    batch: Sequence[_Part],
     now: datetime,
     report: LoadReport,
 ) -> _Batch:
     rounds: list[_Round] = []
     ledger: list[LedgerRow] = []
-    for (provider_name, endpoint_name), files in groupby(batch, lambda each: (each[0].provider, each[0].endpoint)):
+    for (provider_name, endpoint_name), parts in groupby(batch, lambda each: (each.file.provider, each.file.endpoint)):
         provider = providers[provider_name]
         try:
             endpoint = provider.endpoint(endpoint_name)
@@ -233,11 +270,12 @@ def _prepared(
             report.damaged.append(f"{provider_name}: the lake holds an endpoint {endpoint_name!r} that is not known.")
             continue
         frames = []
-        for file, frame in files:
-            frames.append(frame.with_columns(raw_file=pl.lit(file.name)))
-            ledger.append(LedgerRow(uuid.uuid4().hex, provider_name, endpoint_name, file.name, frame.height, now))
+        for part in parts:
+            frames.append(part.frame.with_columns(raw_file=pl.lit(part.file.name)))
+            if part.ends is not None:
+                ledger.append(LedgerRow(uuid.uuid4().hex, provider_name, endpoint_name, part.file.name, part.ends, now))
         rounds += [_round(connection, provider, endpoint, payloads) for payloads in _once_each(pl.concat(frames))]
-    return _Batch(len(batch), rounds, ledger)
+    return _Batch(sum(part.ends is not None for part in batch), batch[-1].ends is not None, rounds, ledger)
 
 
 def _derive_apart(loader: Loader, bounds: Sequence[int]) -> None:

@@ -89,7 +89,8 @@ def plausible(instant: pl.Expr) -> pl.Expr:
 
 def elapsed_ms(started_at: pl.Expr, ended_at: pl.Expr) -> pl.Expr:
     """Milliseconds between two instants, NULL when the end is before the start, implausibly late, or one is missing."""
-    return non_negative((ended_at - started_at).dt.total_microseconds() / 1000.0)
+    # rounded: a column that is divided by a number is multiplied by its inverse, unless it has one row (polars 2.1.0): 661995.2000000001
+    return non_negative(((ended_at - started_at).dt.total_microseconds() / 1000.0).round(3))
 
 
 def non_negative(column: pl.Expr) -> pl.Expr:

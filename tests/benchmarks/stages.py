@@ -45,11 +45,11 @@ REST, START = "the rest", "start of Python, imports"
 
 
 def one_by_one(
-    lake: Lake, providers: Mapping[str, Provider], files: Sequence[RawFile], now: datetime, report: load.LoadReport
+    lake: Lake, providers: Mapping[str, Provider], files: Sequence[RawFile], now: datetime, report: load.LoadReport, *, cuts: bool
 ) -> Generator[load._Batch, None, None]:
     """Instead of `_ahead`: CPU time is the process's, and could not be told apart by stage."""
     with closing(memory()) as connection:
-        for batch in load._batches(lake, files, report):
+        for batch in load._batches(lake, files, report, cuts=cuts):
             yield load._prepared(connection, providers, batch, now, report)
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
+from pipelines.errors import WarehouseError
 from pipelines.flows import load, refresh
 from pipelines.flows.refresh import work_path
-from pipelines.lake.store import Lake, RawRow
+from pipelines.lake.store import Lake, RawFile, RawRow
 from pipelines.warehouse.connect import Connection, open_work
-from pipelines.warehouse.load import is_unfinished, within_memory
+from pipelines.warehouse.load import Source, is_unfinished, within_memory
 from tests.support.house import House
 
 T0 = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -61,6 +65,65 @@ def test_first_load_in_many_transactions_that_stops_midway_ends_as_one_in_a_sing
     with open_work(work_path(house.settings)) as connection:
         assert not is_unfinished(connection)
     record_property("cases", 1)
+
+
+def _land_in_one_file(house: House) -> None:
+    """The same in one raw file."""
+    _land(house)
+    lake = Lake(house.settings.lake)
+    landed = [file for file in lake.raw_files("docketqa") if file.date == date(2026, 11, 20)]
+    rows = [RawRow(**row) for file in landed for row in _rows(lake, file)]
+    for file in landed:
+        file.path.unlink()
+    lake.land("docketqa", "test_runs", rows, "20261121T0")
+
+
+def _rows(lake: Lake, file: RawFile) -> list[dict[str, Any]]:
+    names = [each.name for each in fields(RawRow)]
+    return [{name: row[name] for name in names} for row in lake.read_raw(file).to_pylist()]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_file_that_is_larger_than_a_batch_is_decoded_in_parts_and_loaded_as_a_whole(
+    is_first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into a warehouse that is not new in one transaction: what fails at its last part leaves nothing of it."""
+    house, whole = House(tmp_path / "parts", None), House(tmp_path / "whole", None)
+    for each in (house, whole):
+        if not is_first:
+            row = RawRow("9", None, date(2026, 11, 19), T0, 200, "", json.dumps({"test_run": {"id": 9, "status": "passed"}}), "", 1)
+            Lake(each.settings.lake).land("docketqa", "test_runs", [row], "20261119T0")
+            each.refresh()
+        _land_in_one_file(each)
+    whole.refresh()
+    before = None if is_first else house.hashes(("core", "marts", "meta"))
+
+    rounds: list[int] = []
+    monkeypatch.setattr(load, "BATCH_BYTES", 2 * load.ROW_BYTES + 300)
+    real = load.Loader.load_round
+
+    def counted(self: load.Loader, source: Source, versions: pl.DataFrame, *rest: Any) -> None:
+        rounds.append(versions.height)
+        if fails and sum(rounds) == 4:
+            raise WarehouseError("the last part")
+        real(self, source, versions, *rest)
+
+    monkeypatch.setattr(load.Loader, "load_round", counted)
+    fails = not is_first
+    if fails:
+        with pytest.raises(WarehouseError, match="the last part"):
+            house.refresh()
+        assert house.hashes(("core", "marts", "meta")) == before
+        with open_work(work_path(house.settings)) as connection:
+            assert connection.execute("SELECT count(*) FROM meta.versions").fetchall() == [(1,)]
+        rounds.clear()
+        fails = False
+    assert house.refresh().load.loaded["docketqa"] == 4
+    assert len(rounds) > 1
+    assert max(rounds) < 4
+    assert house.hashes(("core", "marts")) == whole.hashes(("core", "marts"))
+    counts = "SELECT raw_file, payloads, loaded, superseded, rejected FROM meta.loads ORDER BY raw_file"
+    assert house.ask(counts) == whole.ask(counts)
 
 
 @pytest.mark.fault("S12")
