@@ -19,7 +19,7 @@ import pytest
 
 from pipelines.jsontext import as_instant
 from pipelines.providers import load_providers
-from pipelines.transform.expressions import from_epoch_ms, from_iso
+from pipelines.transform.expressions import elapsed_ms, from_epoch_ms, from_iso
 from tests.conformance import checks
 from tests.conformance.bench import Bench, Version
 from tests.conformance.fixtures import load_fixtures
@@ -28,6 +28,8 @@ from tests.support.scripted import Api, Checkly, Datadog, Memory
 Record = Callable[[str, object], None]
 PROVIDERS = load_providers()
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "Australia/Lord_Howe")
+
+SOME = datetime(2026, 11, 20, 1, 2, 3, 400_000, tzinfo=UTC)
 
 
 def fixture(provider: str, name: str) -> Any:
@@ -170,6 +172,15 @@ def _history(rng: random.Random) -> tuple[list[str], str]:
     stale = [rng.choice(("RUNNING", "PENDING"))] if ends and rng.random() < 0.3 else []  # an answer of a cache that is behind
     words = [*words, *ends, *stale] or ["PENDING"]
     return words, OUTCOMES[(ends or words)[-1]]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_time_that_has_elapsed_is_the_same_however_many_rows_a_batch_has(rows: int) -> None:
+    """Whole microseconds, as the nearest number of milliseconds there is."""
+    microseconds = [661_995_200, 1, 999, 1_001, 86_399_999_999, 3_600_000_003]
+    for told in microseconds:
+        frame = pl.DataFrame({"start": [SOME], "end": [SOME + timedelta(microseconds=told)]}).select(pl.all().repeat_by(rows).explode())
+        assert frame.select(elapsed_ms(pl.col("start"), pl.col("end"))).to_series().to_list() == [told / 1000] * rows
 
 
 @pytest.mark.fault("P12", "H29")
