@@ -50,7 +50,7 @@ TARGETS = (("duckdb", 1.0), ("msgspec", 2.5), ("orjson", 2.5), ("dlt-projected",
 """How many times our wall clock a side should take at least."""
 
 COMPARED_AT = 200_000
-"""Payloads for which that is wanted, and how near the physical bound is."""
+"""Payloads for which that is wanted, and how near the physical bound is; more are wanted to load as fast as these."""
 
 MOST_TIMES_BOUND, MOST_MIB, MOST_GROWTH, MOST_INCREMENTAL = 2.0, 700, 1.25, 1.5
 
@@ -357,14 +357,19 @@ def _targets(results: Mapping[str, Any]) -> str:
         say("ours, times the physical bound", f"≤ {MOST_TIMES_BOUND}", f"{times:.1f}", int(size), is_met=times <= MOST_TIMES_BOUND)
     mixes = {int(size): results[size]["mix"] for size in sizes}
     largest, costs = max(mixes), {size: medians(mix["sides"]["ours"]) for size, mix in mixes.items()}
-    peak = max(cost["peak_bytes"] for cost in costs.values()) / 2**20
-    say("peak memory of a rebuild, all sizes", f"≤ {MOST_MIB} MiB", f"{peak:,.0f} MiB", largest, is_met=peak <= MOST_MIB)
-    if {50_000, largest} <= costs.keys():
-        grown = costs[largest]["peak_bytes"] / costs[50_000]["peak_bytes"]
-        say("the same, times that of 50,000", f"< {MOST_GROWTH}", f"{grown:.2f}", largest, is_met=grown < MOST_GROWTH)
-    if largest > 200_000 in costs:
-        kept = (largest / costs[largest]["wall_s"]) / (200_000 / costs[200_000]["wall_s"])
-        say("payloads a second, times those at 200,000", "≥ 1", f"{kept:.2f}", largest, is_met=kept >= 1)
+    of_compared = {int(size): medians(results[size]["sides"]["ours"]) for size in sizes if "sides" in results[size]}
+    for what, measured in (("all endpoints", costs), ("the two compared endpoints", of_compared)):
+        peaks = {size: cost["peak_bytes"] / 2**20 for size, cost in measured.items()}
+        if not peaks:
+            continue
+        most, at = max(peaks.values()), max(peaks)
+        say(f"peak memory of a rebuild of {what}, all sizes", f"≤ {MOST_MIB} MiB", f"{most:,.0f} MiB", at, is_met=most <= MOST_MIB)
+        if {50_000, at} <= peaks.keys():
+            grown = peaks[at] / peaks[50_000]
+            say("the same, times that of 50,000", f"< {MOST_GROWTH}", f"{grown:.2f}", at, is_met=grown < MOST_GROWTH)
+        if at > COMPARED_AT in measured:
+            kept = (at / measured[at]["wall_s"]) / (COMPARED_AT / measured[COMPARED_AT]["wall_s"])
+            say(f"payloads a second of it, times those at {COMPARED_AT:,}", "≥ 1", f"{kept:.2f}", at, is_met=kept >= 1)
     added = mixes[largest]["incremental"]
     for what, full, empty in (("a sync of 1,000 more", "sync_full", "sync_empty"), ("loading 1,000 more, alone", "full", "empty")):
         if full not in added:
