@@ -30,8 +30,9 @@ told = True
 class Watch:
     def find_spec(self, name, path=None, target=None):
         global told
-        if name in ("duckdb", "polars"):
+        if name in ("duckdb", "polars", "pyarrow"):
             told &= all("muzzy_decay_ms:0" in os.environ.get(name, "") for name in ("DUCKDB_JE_MALLOC_CONF", "_RJEM_MALLOC_CONF"))
+            told &= os.environ.get("ARROW_DEFAULT_MEMORY_POOL") == "system"
 sys.meta_path.insert(0, Watch())
 """
 
