@@ -19,6 +19,12 @@ if TYPE_CHECKING:  # a sync's first request does not wait for it
     import duckdb
 
 
+_DECODE = r"""
+SELECT * EXCLUDE (payload), CASE WHEN doc IS NULL THEN TRY(json_type(payload)) END AS payload_type
+FROM (SELECT *, CASE WHEN starts_with(ltrim(payload, e' \t\r\n'), '{') THEN TRY(json_transform(payload, ?)) END AS doc FROM rows_in)"""
+"""An object is what can be read and begins as one: its type is not asked of a second parse."""
+
+
 def decode(payloads: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyConnection) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split a frame with a `payload` column into (decoded, rejected).
 
@@ -27,12 +33,12 @@ def decode(payloads: pl.DataFrame, tree: Tree, *, connection: duckdb.DuckDBPyCon
     """
     frame = ask(
         connection,
-        "SELECT * EXCLUDE (payload), TRY(json_type(payload)) AS payload_type, TRY(json_transform(payload, ?)) AS doc FROM rows_in",
+        _DECODE,
         payloads,
         [json.dumps(structure(tree))],
     )
-    is_object = pl.col("payload_type").eq_missing("OBJECT") & pl.col("doc").is_not_null()
-    decoded = frame.filter(is_object).drop("payload_type")
+    is_object = frame["doc"].is_not_null()
+    decoded = (frame if is_object.all() else frame.filter(is_object)).drop("payload_type")
     rejected = frame.filter(~is_object).select(
         pl.exclude("doc", "payload_type"),
         pl.when(pl.col("payload_type").is_null()).then(pl.lit("not_json")).otherwise(pl.lit("not_an_object")).alias("rule"),

@@ -2,7 +2,8 @@
 
 Never keeps a value, only pointers; nothing is masked here (names that are secrets were masked before landing). Exact, and no value
 is walked in Python:
-1. Distinct shapes (DuckDB's `json_structure`) are compared with the declared tree.
+1. Of payloads that are not surely documented (`pipelines.transform.conforming`), distinct shapes (DuckDB's `json_structure`) are compared
+   with the declared tree.
 2. Where a list's shape does not tell (it says "JSON" for `{}` and for mixed kinds), its elements are texts that have shapes of their own.
 3. Words and instants are looked at in the decoded columns; the texts of every OneOf, which is decoded as JSON text, are decoded together,
    each distinct one once.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipelines.schemas.leaves import Free, Headers, Leaf, OneOf, Tree, structure
+from pipelines.transform.conforming import conforming
 from pipelines.transform.decode import ask
 from pipelines.transform.expressions import plain
 
@@ -50,7 +52,10 @@ def find_drift(payloads: pl.DataFrame, decoded: pl.DataFrame, tree: Tree, *, con
     `payloads` has entity_id and payload, `decoded` entity_id and doc. List places are `*` in pointers. A null where a value is
     documented is no drift; maps with free names (`Free`, `Headers`) are not looked into; an undocumented field is not either.
     """
-    parts = [pl.DataFrame(schema=COLUMNS), *_undocumented(payloads.select("entity_id", value="payload"), tree, (), connection)]
+    parts = [pl.DataFrame(schema=COLUMNS)]
+    doubtful = payloads.filter(~conforming(payloads["payload"], tree)).select("entity_id", value="payload")
+    if doubtful.height:
+        parts += _undocumented(doubtful, tree, (), connection)
     readable = _readable(tree)
     if readable is not None and "doc" in decoded.columns:
         parts.append(_unread([(decoded["entity_id"], decoded["doc"], readable, ())], connection))
